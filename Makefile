@@ -1,0 +1,61 @@
+# Copyright 2026 The any2seg authors
+# SPDX-License-Identifier: Apache-2.0
+#
+# make demo    render a street, kill sensors, watch the node keep going; results in out/demo/
+# make test    linters, types and the whole test suite
+# make docs    write the generated pages again
+#
+# Each does all the set-up itself, once, into .venv; PYTHON=... picks the interpreter (3.10 to 3.12).
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+VENV := .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+
+# Real DDS, kept on this machine. A sourced ROS distribution's own choice of middleware wins.
+export RMW_IMPLEMENTATION ?= rmw_fastrtps_cpp
+export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
+export FASTDDS_DEFAULT_PROFILES_FILE ?= $(CURDIR)/config/fastdds.xml
+# The rclpy wheels' start-up guard of another environment would keep ours from finding its libraries.
+unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
+
+ifdef ROS_DISTRO
+# The distribution's rclpy is built for the system's Python.
+PYTHON ?= /usr/bin/python3
+VENV_FLAGS := --system-site-packages
+EXTRAS := sim,test
+else
+PYTHON ?= $(shell for p in python3.12 python3.11 python3.10 python3; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null && { echo $$p; break; }; done)
+VENV_FLAGS :=
+EXTRAS := ros,sim,test
+endif
+
+.PHONY: help demo test docs clean
+
+help:
+	@sed -n 's/^# make/  make/p' Makefile
+
+$(READY): setup.py pyproject.toml
+	@test -n "$(PYTHON)" || { echo "No Python 3.10 to 3.12 with venv and pip found. Install one, or: make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "Setting up $(VENV) with $(PYTHON), once; torch alone is large, this takes minutes ..."
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV_FLAGS) $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRAS)]'
+	@touch $@
+
+demo: $(READY)
+	@$(PY) -m any2seg_sim.demo --out out/demo
+
+test: $(READY)
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+	@$(PY) -m pytest
+
+docs: $(READY)
+	@$(PY) -m any2seg_ros.parameter_table docs/parameters.md
+
+clean:
+	rm -rf $(VENV) out build install log *.egg-info

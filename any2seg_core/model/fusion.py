@@ -1,0 +1,201 @@
+# Copyright 2026 The any2seg authors
+# SPDX-License-Identifier: Apache-2.0
+"""Modality-agnostic Feature Fusion (MFF): any non-empty subset of modalities to one feature map.
+
+Source: Any2Seg (ECCV 2024), section 3.3 and figure 3. Letters: B batch, M modalities, P rows (present pairs of sample
+and modality), C channels, H and W the map's size, N = H * W locations, L columns (modalities that any sample has).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import torch
+from torch import Tensor, nn
+
+from any2seg_core.errors import FrameError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_TINY: Final = 1e-8  # as torch's cosine_similarity: below it a feature has no direction, and its cosine is 0
+
+
+@dataclass(frozen=True, eq=False)
+class Fused:
+    """What fusion made, and how.
+
+    Attributes:
+        feature: (B, C, H, W) modality-agnostic feature f_ma.
+        weights: (B, M) float32 cosine of each modality with the anchor feature; 0 where absent.
+        chosen: (B, H, W) int64 index of the modality selected at each location.
+    """
+
+    feature: Tensor
+    weights: Tensor
+    chosen: Tensor
+
+
+class ModalityFusion(nn.Module):
+    """Reweight modalities by their agreement with the anchor, select the best per location, add both (section 3.3).
+
+    It has no parameters. Absent modalities have no row, so nothing in their slots can be read. The order of modalities
+    matters only for exact ties, which go to the first, and in the last bits of sums. Scores are float32 even under
+    autocast: cosines of similar features differ by less than half precision resolves.
+
+    Args:
+        reweight: weigh modalities by cosine with the anchor; otherwise all weigh 1.
+        select: build f_ms; otherwise the answer is the balanced feature f_mb alone.
+        residual: add f_mb to f_ms; has no effect without selection.
+    """
+
+    def __init__(self, *, reweight: bool = True, select: bool = True, residual: bool = True) -> None:
+        super().__init__()
+        self._weigh = _WEIGH[reweight]
+        self._aggregate = _AGGREGATE[select, residual]
+
+    def forward(self, features: Tensor, present: Tensor, previous: Tensor | None = None) -> Fused:
+        """Fuse the modalities of each sample.
+
+        Args:
+            features: (P, C, H, W), a row per True in `present`, samples first, then modalities.
+            present: (B, M) bool, at least one True per sample.
+            previous: (B, C, H, W) fused feature at t-1. The anchor is the mean of the present modalities, or halfway
+                between it and `previous`. No gradient flows into `previous`.
+
+        Raises:
+            FrameError: a sample has no modality, or shapes do not fit.
+        """
+        check_present(features, present)
+        batch, (channels, height, width) = len(present), features.shape[1:]
+        columns = present.any(0).nonzero().squeeze(1)
+        kept = present[:, columns]
+        share = kept / kept.sum(1, keepdim=True)  # (B, L): each present modality's part in a mean
+        with torch.autocast(features.device.type, enabled=False):
+            stack = dense(features.float(), present)  # (B, L, N, C)
+            weights = self._weigh(stack, share, _tokens(previous, (batch, channels, height, width)))
+            balanced = _weighted_sum(stack, weights * share)  # f_mb (B, N, C)
+            chosen = _most_similar(stack, balanced, kept)  # M_I (B, N)
+            selected = stack.gather(1, chosen[:, None, :, None].expand(-1, 1, -1, channels)).squeeze(1)  # f_ms
+            fused = self._aggregate(balanced, selected)  # f_ma (B, N, C)
+        return Fused(
+            feature=fused.to(features.dtype).reshape(batch, height, width, channels).permute(0, 3, 1, 2),
+            weights=weights.new_zeros(present.shape).index_copy(1, columns, weights * kept),
+            chosen=columns[chosen].reshape(batch, height, width),
+        )
+
+
+def correlation(features: Tensor, present: Tensor, fused: Tensor) -> Tensor:
+    """Cosine of each modality's whole feature map with the fused one (equation 2).
+
+    Args:
+        features: (P, C, H, W) as ModalityFusion.forward takes them.
+        present: (B, M) bool.
+        fused: (B, C, H, W).
+
+    Returns:
+        (B, M) float32, 0 where absent.
+    """
+    with torch.autocast(features.device.type, enabled=False):
+        stack = dense(features.float(), present).flatten(2)  # (B, L, N * C)
+        anchor = fused.float().permute(0, 2, 3, 1).flatten(1)  # (B, N * C)
+        products = (stack @ anchor.unsqueeze(2)).squeeze(2)
+        norms = stack.norm(dim=2).clamp_min(_TINY) * anchor.norm(dim=1, keepdim=True).clamp_min(_TINY)
+        columns = present.any(0).nonzero().squeeze(1)
+        return products.new_zeros(present.shape).index_copy(1, columns, products / norms)
+
+
+def check_present(features: Tensor, present: Tensor) -> None:
+    """Refuse samples without any modality, and rows that are not the present ones.
+
+    Raises:
+        FrameError: as said.
+    """
+    empty = (~present.any(1)).nonzero().flatten().tolist()
+    if empty or not len(present):
+        msg = f"fusion: found no modality present in sample(s) {empty}, expected at least one in each; skip them"
+        raise FrameError(msg)
+    if len(features) != int(present.sum()):
+        msg = f"fusion: found {len(features)} feature maps, expected {int(present.sum())}, one per present modality"
+        raise FrameError(msg)
+
+
+def dense(features: Tensor, present: Tensor) -> Tensor:
+    """Lay rows (P, C, H, W) out as (B, L, N, C), zero where a sample lacks what another has; a view where none does."""
+    rows = features.permute(0, 2, 3, 1).flatten(1, 2)
+    kept = present[:, present.any(0)]
+    if kept.all():
+        return rows.reshape(*kept.shape, *rows.shape[1:])
+    return rows.new_zeros(*kept.shape, *rows.shape[1:]).index_put(kept.nonzero(as_tuple=True), rows)
+
+
+def _tokens(previous: Tensor | None, expected: tuple[int, ...]) -> Tensor | None:
+    """Bring f_ma at t-1 from (B, C, H, W) to (B, N, C), cut from its graph."""
+    if previous is None:
+        return None
+    if previous.shape != expected:
+        msg = f"fusion: found a previous feature of shape {tuple(previous.shape)}, expected {expected}; drop it"
+        raise FrameError(msg)
+    return previous.detach().float().permute(0, 2, 3, 1).flatten(1, 2)
+
+
+def _cosine_weights(stack: Tensor, share: Tensor, previous: Tensor | None) -> Tensor:
+    """Cosine of each flattened feature with the anchor (B, L), from inner products, never building the anchor."""
+    flat = stack.flatten(2)  # (B, L, N * C)
+    gram = flat @ flat.transpose(1, 2)  # (B, L, L)
+    with_anchor = (gram @ share.unsqueeze(2)).squeeze(2)  # <f_m, mean>
+    anchor_square = (with_anchor * share).sum(1, keepdim=True)  # <mean, mean>
+    if previous is not None:
+        with_previous = (flat @ previous.flatten(1).unsqueeze(2)).squeeze(2)  # <f_m, previous>
+        across = (with_previous * share).sum(1, keepdim=True)  # <mean, previous>
+        anchor_square = (anchor_square + 2 * across + previous.square().sum((1, 2)).unsqueeze(1)) / 4
+        with_anchor = (with_anchor + with_previous) / 2
+    squares = gram.diagonal(dim1=1, dim2=2) * anchor_square
+    return with_anchor / squares.clamp_min(_TINY**2).sqrt()
+
+
+def _equal_weights(stack: Tensor, share: Tensor, previous: Tensor | None) -> Tensor:  # noqa: ARG001  (one signature)
+    return torch.ones_like(share)
+
+
+def _weighted_sum(stack: Tensor, weights: Tensor) -> Tensor:
+    """(B, L, N, C) and (B, L) to (B, N, C)."""
+    return (weights.unsqueeze(1) @ stack.flatten(2)).view(len(stack), *stack.shape[2:])
+
+
+def _most_similar(stack: Tensor, balanced: Tensor, kept: Tensor) -> Tensor:
+    """Index (B, N) of the modality whose feature has the largest cosine with the balanced one at that location.
+
+    The balanced feature's own norm is common to all and left out. The index has no gradient.
+    """
+    with torch.no_grad():
+        similarities = [
+            (feature * balanced).sum(2) / feature.norm(dim=2).clamp_min(_TINY) for feature in stack.unbind(1)
+        ]
+        scores = torch.stack(similarities, 1).masked_fill(~kept.unsqueeze(2), -torch.inf)
+        return scores.argmax(1)
+
+
+def _both(balanced: Tensor, selected: Tensor) -> Tensor:
+    return balanced + selected
+
+
+def _selected(balanced: Tensor, selected: Tensor) -> Tensor:  # noqa: ARG001  (one signature)
+    return selected
+
+
+def _balanced(balanced: Tensor, selected: Tensor) -> Tensor:  # noqa: ARG001  (one signature)
+    return balanced
+
+
+_WEIGH: Final[dict[bool, Callable[[Tensor, Tensor, Tensor | None], Tensor]]] = {
+    True: _cosine_weights,
+    False: _equal_weights,
+}
+_AGGREGATE: Final[dict[tuple[bool, bool], Callable[[Tensor, Tensor], Tensor]]] = {
+    (True, True): _both,
+    (True, False): _selected,
+    (False, True): _balanced,
+    (False, False): _balanced,
+}

@@ -1,0 +1,81 @@
+# Copyright 2026 The any2seg authors
+# SPDX-License-Identifier: Apache-2.0
+"""Any timm backbone with maps at strides 4, 8, 16 and 32 behind the encoder's contract."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from any2seg_core.errors import ConfigError, DependencyError, FrameError
+from any2seg_core.model.encoder import STRIDES, check_pixels
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class TimmEncoder(nn.Module):
+    """A timm `features_only` network, randomly initialised, giving the same four maps as MixTransformer.
+
+    Attributes:
+        channels: C_i of the four maps.
+        strides: pixels per feature of the four maps.
+
+    Raises:
+        DependencyError: timm is not installed.
+        ConfigError: timm does not know the name, cannot give feature maps of it, or the strides do not fit.
+    """
+
+    def __init__(self, name: str, *, drop_path: float = 0.0) -> None:
+        super().__init__()
+        self.name = name
+        self.trunk = _create(name, drop_path)
+        found = list(self.trunk.feature_info.reduction())
+        if not set(STRIDES) <= set(found):
+            msg = (
+                f"backbone 'timm:{name}': found feature maps at strides {found}, the decode head expects {STRIDES}; "
+                "choose a hierarchical backbone, for example timm:resnet18 or timm:convnext_atto"
+            )
+            raise ConfigError(msg)
+        # A backbone may hold several maps of one stride; the deepest has seen most.
+        self._picked = [len(found) - 1 - found[::-1].index(stride) for stride in STRIDES]
+        self.channels: tuple[int, ...] = tuple(self.trunk.feature_info.channels()[index] for index in self._picked)
+        self.strides: tuple[int, ...] = STRIDES
+        # Swin-like networks of timm hand out (B, H, W, C).
+        self._axes = (0, 3, 1, 2) if "NHWC" in str(getattr(self.trunk, "output_fmt", "NCHW")) else (0, 1, 2, 3)
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """Extract the feature pyramid; shapes and errors as MixTransformer.forward."""
+        check_pixels(pixels)
+        try:
+            maps = self.trunk(pixels)
+        except AssertionError as error:
+            height, width = pixels.shape[2:]
+            msg = (
+                f"backbone 'timm:{self.name}' does not take images of {width}x{height} ({error}); use the size that "
+                "it is made for, or a backbone for any size"
+            )
+            raise FrameError(msg) from error
+        return tuple(maps[index].permute(self._axes) for index in self._picked)
+
+
+def _create(name: str, drop_path: float) -> Any:
+    try:
+        import timm  # noqa: PLC0415  (slow to import, and few checkpoints need it)
+    except ImportError:
+        msg = f"backbone 'timm:{name}': timm is not installed; run pip install timm, or choose a mit_b* backbone"
+        raise DependencyError(msg) from None
+    if not timm.is_model(name):
+        similar = ", ".join(timm.list_models(f"{name[:6]}*")[:5]) or "see timm.list_models()"
+        msg = f"backbone 'timm:{name}': timm {timm.__version__} has no such model, nearby names: {similar}"
+        raise ConfigError(msg)
+    options: dict[str, Any] = {"drop_path_rate": drop_path} if drop_path else {}
+    try:
+        return timm.create_model(name, pretrained=False, features_only=True, **options)
+    except (TypeError, RuntimeError, AttributeError) as error:
+        msg = (
+            f"backbone 'timm:{name}': timm cannot build it as a feature extractor with {options or 'no options'} "
+            f"({error}); try drop_path 0 or another backbone"
+        )
+        raise ConfigError(msg) from error

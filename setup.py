@@ -1,0 +1,88 @@
+# Copyright 2026 The any2seg authors
+# SPDX-License-Identifier: Apache-2.0
+"""Metadata for both ways of installing: colcon (ament_python) on a ROS 2 machine, and plain pip."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+NAME = "any2seg"
+
+
+def files(pattern: str) -> list[str]:
+    """List files below this folder, relative as data_files wants them."""
+    return sorted(str(path) for path in Path().glob(pattern))
+
+
+EXTRAS = {
+    # The simulator and the demo: Embree ray tracing, meshes, bags, video (PyAV ships FFmpeg), report template.
+    "sim": ["embreex>=4", "trimesh>=4", "rosbags>=0.11", "av>=14", "jinja2>=3", "tqdm>=4"],
+    # The real rclpy, for machines without a ROS distribution.
+    "ros": [
+        "ros-rclpy[fastrtps]>=7",
+        "ros-sensor-msgs",
+        "ros-std-msgs",
+        "ros-geometry-msgs",
+        "ros-diagnostic-msgs",
+        "ros-lifecycle-msgs",
+    ],
+    "test": [
+        "pytest>=7",
+        "hypothesis>=6",
+        "ruff>=0.9",
+        "mypy>=1.13",
+        "types-PyYAML",
+        "colcon-ros",
+        "colcon-python-setup-py",
+        "setuptools>=68",
+        "wheel",
+    ],
+}
+
+setup(
+    name=NAME,
+    version="0.1.0",
+    description="Semantic segmentation from any modalities: a ROS 2 perception node that survives sensor failure",
+    long_description=Path("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    author="The any2seg authors",
+    maintainer="The any2seg authors",
+    maintainer_email="any2seg@example.org",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    # By inclusion: training/, launch/ and test/ must never become top-level modules of a user's environment.
+    packages=find_packages(include=["any2seg_core", "any2seg_core.*", "any2seg_ros", "any2seg_ros.*"])
+    + find_packages(include=["any2seg_sim", "any2seg_sim.*"]),
+    package_data={
+        "any2seg_core": ["py.typed"],
+        "any2seg_ros": ["py.typed"],
+        "any2seg_sim": ["py.typed", "demo/templates/*"],
+    },
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
+        (f"share/{NAME}", ["package.xml"]),
+        (f"share/{NAME}/launch", files("launch/*.launch.py")),
+        (f"share/{NAME}/config", files("config/*.yaml") + files("config/*.xml")),
+    ],
+    install_requires=[
+        "setuptools",
+        "numpy>=1.24",
+        "torch>=2.4",
+        "torchvision",
+        "timm>=1.0",
+        "transformers>=4.46",
+        "safetensors>=0.4",
+        "pydantic>=2.7",
+        "numba>=0.60",
+        "opencv-python-headless>=4.8",
+        "PyYAML>=6",
+    ],
+    extras_require=EXTRAS,
+    zip_safe=True,
+    entry_points={
+        "console_scripts": [
+            "segmentation_node = any2seg_ros.main:main",
+            "street_simulator = any2seg_sim.__main__:main",
+        ],
+    },
+)

@@ -1,0 +1,219 @@
+# Copyright 2026 The any2seg authors
+# SPDX-License-Identifier: Apache-2.0
+"""The assembled model: any subset, nothing out of absent slots, every fusion level, and t-1."""
+
+import itertools
+import re
+
+import pytest
+import torch
+
+from any2seg_core.config import ModelConfig
+from any2seg_core.errors import ConfigError, FrameError
+from any2seg_core.frames import Modality
+from any2seg_core.model import build_model
+from any2seg_core.model.backbones import build_encoder
+from any2seg_core.model.decoder import DecodeHead
+from any2seg_core.model.fusion import ModalityFusion
+from any2seg_core.model.segmentor import Any2Seg
+
+LEVELS = ["embedding", "logits", "stages"]
+SUBSETS = [row for row in itertools.product([True, False], repeat=4) if any(row)]
+
+
+def built(**settings):
+    torch.manual_seed(0)
+    return build_model(ModelConfig(embed_dim=16, **settings), classes=5).eval()
+
+
+@pytest.fixture(scope="module", params=LEVELS)
+def model(request):
+    return built(fusion_level=request.param)
+
+
+@pytest.fixture(scope="module")
+def pixels():
+    return torch.randn(1, 4, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+
+
+def same(one, other):
+    return torch.equal(one.logits, other.logits) and torch.equal(one.fused, other.fused)
+
+
+@torch.no_grad()
+def test_every_subset_gives_a_finite_map_of_one_size(model, pixels):
+    found = {subset: model(pixels, torch.tensor([subset])) for subset in SUBSETS}
+    assert len(found) == 15
+    for subset, prediction in found.items():
+        assert prediction.logits.shape == (1, 5, 16, 16)
+        assert prediction.fused.shape[2:] == (16, 16)
+        assert torch.isfinite(prediction.logits).all()
+        assert (prediction.weights != 0).tolist() == [list(subset)]
+        assert all(len(features) == sum(subset) for features in prediction.features)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("garbage", [float("nan"), float("inf"), 1e30])
+@pytest.mark.parametrize(
+    "mask", [[[True, False, True, False]], [[False, True, True, True], [True, False, False, True]]]
+)
+def test_garbage_in_absent_slots_changes_no_bit(model, mask, garbage):
+    present = torch.tensor(mask)
+    clean = torch.randn(*present.shape, 3, 64, 64)
+    dirty = clean.clone()
+    dirty[~present] = garbage
+    assert same(model(clean, present), model(dirty, present))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("subset", [("depth",), ("rgb", "lidar"), ("depth", "event", "lidar")])
+def test_a_subset_is_bit_for_bit_a_model_that_never_had_the_others(model, pixels, subset):
+    level = next(name for name in LEVELS if built(fusion_level=name)._level is model._level)
+    small = built(fusion_level=level, modalities=list(subset))
+    small.load_state_dict(model.state_dict())
+    slots = [index for index, modality in enumerate(model.modalities) if modality.value in subset]
+    present = torch.tensor([[index in slots for index in range(4)]])
+    expected = small(pixels[:, slots], torch.ones(1, len(slots), dtype=torch.bool))
+    assert same(model(pixels, present), expected)
+
+
+@torch.no_grad()
+def test_permuting_slots_changes_only_last_bits(model, pixels):
+    order = [3, 1, 0, 2]
+    present = torch.tensor([[True, True, False, True]])
+    usual, permuted = model(pixels, present), model(pixels[:, order], present[:, order])
+    torch.testing.assert_close(permuted.logits, usual.logits, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(permuted.weights, usual.weights[:, order], atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_slots_are_in_canonical_order_whatever_the_configuration_says(pixels):
+    one, other = built(), built(modalities=["lidar", "rgb", "event", "depth"])
+    assert one.modalities == other.modalities == (Modality.RGB, Modality.DEPTH, Modality.EVENT, Modality.LIDAR)
+    present = torch.tensor([[True, False, True, True]])
+    assert same(one(pixels, present), other(pixels, present))
+
+
+@torch.no_grad()
+def test_samples_with_different_subsets_do_not_meet(model):
+    pixels = torch.randn(3, 4, 3, 64, 64)
+    present = torch.tensor([[True, False, True, False], [False, True, True, True], [False, False, False, True]])
+    together = model(pixels, present)
+    for sample in range(3):
+        alone = model(pixels[sample : sample + 1], present[sample : sample + 1])
+        torch.testing.assert_close(together.logits[sample], alone.logits[0], atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_features_kept_apart_and_joined_give_the_same(model, pixels):
+    present = torch.tensor([[True, True, False, True]])
+    kept = {slot: model.encode(pixels[:, slot]) for slot in (0, 1, 3)}
+    features = tuple(torch.cat(maps) for maps in zip(*kept.values(), strict=True))
+    torch.testing.assert_close(
+        model.fuse_and_decode(features, present).logits, model(pixels, present).logits, atol=1e-6, rtol=1e-6
+    )
+
+
+def test_absent_modalities_are_not_encoded(model, pixels, monkeypatch):
+    seen = []
+    encode = model.encoder.forward
+    monkeypatch.setattr(model.encoder, "forward", lambda images: seen.append(len(images)) or encode(images))
+    with torch.no_grad():
+        model(pixels, torch.tensor([[False, True, False, True]]))
+    assert seen == [2]
+
+
+def test_gradient_reaches_every_modality_and_every_weight(model):
+    model = built(fusion_level=next(name for name in LEVELS if built(fusion_level=name)._level is model._level)).train()
+    pixels = torch.randn(2, 4, 3, 64, 64, requires_grad=True)
+    model(pixels, torch.ones(2, 4, dtype=torch.bool)).logits.square().mean().backward()
+    assert pixels.grad.flatten(2).any(2).all()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+@torch.no_grad()
+def test_state_of_t_minus_1_joins_the_anchor_and_carries_no_graph(model, pixels):
+    present = torch.ones(1, 4, dtype=torch.bool)
+    first = model(pixels, present)
+    other = model(torch.randn(1, 4, 3, 64, 64), present)
+    with torch.enable_grad():
+        assert not any(state.requires_grad for state in model(pixels, present).state)
+    again = model(pixels, present, previous=first.state)
+    after_other = model(pixels, present, previous=other.state)
+    assert not torch.equal(again.weights, first.weights)
+    assert not torch.equal(again.weights, after_other.weights)
+    for features, fusion in zip(again.features, again.fusions, strict=True):
+        anchor = (features.mean(0) + first.state[again.fusions.index(fusion)][0]) / 2
+        expected = torch.cosine_similarity(features.flatten(1), anchor.flatten()[None], dim=1)
+        torch.testing.assert_close(fusion.weights[0], expected, atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_state_of_another_size_is_refused(model, pixels):
+    present = torch.ones(1, 4, dtype=torch.bool)
+    state = model(torch.zeros(1, 4, 3, 64, 96), present).state
+    with pytest.raises(FrameError, match="expected .* drop it"):
+        model(pixels, present, previous=state)
+
+
+@torch.no_grad()
+def test_one_modality_decoded_by_itself_needs_no_fusion(pixels):
+    model = built()
+    prediction = model(pixels, torch.ones(1, 4, dtype=torch.bool))
+    each = model.decode(prediction.features)
+    assert each.shape == (4, 5, 16, 16)
+    torch.testing.assert_close(each, model.head.classify(prediction.features[0]))
+
+
+@torch.no_grad()
+def test_correlation_with_the_fused_feature(model, pixels):
+    prediction = model(pixels, torch.tensor([[True, False, True, True]]))
+    expected = torch.stack(
+        [
+            torch.cosine_similarity(features.flatten(1), fused.flatten(1), dim=1)
+            for features, fused in zip(prediction.features, prediction.state, strict=True)
+        ]
+    ).mean(0)
+    torch.testing.assert_close(prediction.correlation()[0, [0, 2, 3]], expected, atol=1e-5, rtol=1e-5)
+    assert prediction.correlation()[0, 1] == 0
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("switch", ["reweight", "select", "residual"])
+def test_switches_of_the_configuration_reach_fusion(pixels, switch):
+    present = torch.ones(1, 4, dtype=torch.bool)
+    assert not torch.equal(built()(pixels, present).fused, built(**{switch: False})(pixels, present).fused)
+
+
+@torch.no_grad()
+def test_any_timm_backbone(pixels):
+    prediction = built(backbone="timm:test_convnext")(pixels, torch.tensor([[True, False, True, False]]))
+    assert prediction.logits.shape == (1, 5, 16, 16)
+
+
+def test_embedding_and_classes_set_the_width():
+    model = build_model(ModelConfig(embed_dim=24), classes=7)
+    assert model.classes == 7
+    assert model.head.norm.num_features == 24
+
+
+def test_input_errors(model, pixels):
+    with pytest.raises(
+        FrameError, match=r"found pixels \(1, 3, 3, 64, 64\) .* M = 4 modalities rgb, depth, event, lidar"
+    ):
+        model(pixels[:, :3], torch.ones(1, 3, dtype=torch.bool))
+    with pytest.raises(FrameError, match=r"present \(1, 3\)"):
+        model(pixels, torch.ones(1, 3, dtype=torch.bool))
+    with pytest.raises(FrameError, match="a sample with no modality present"):
+        model(pixels, torch.zeros(1, 4, dtype=torch.bool))
+    with pytest.raises(FrameError, match="multiples of 32"):
+        model(pixels[..., :50], torch.ones(1, 4, dtype=torch.bool))
+
+
+def test_parts_that_do_not_fit_are_both_named():
+    encoder, head = build_encoder("mit_b0"), DecodeHead((8, 8, 8, 8), 16, 5)
+    message = (
+        "encoder MixTransformer gives maps at strides (4, 8, 16, 32) with (32, 64, 160, 256) channels, decode head "
+    )
+    with pytest.raises(ConfigError, match=re.escape(message + "DecodeHead expects")):
+        Any2Seg(encoder, head, ModalityFusion(), level="embedding", modalities=[Modality.RGB])
