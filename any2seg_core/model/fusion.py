@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _TINY: Final = 1e-8  # as torch's cosine_similarity: below it a feature has no direction, and its cosine is 0
+_TIE: Final = 1e-5  # cosines nearer than this, some float32 roundings of long sums, are equal
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +42,7 @@ class ModalityFusion(nn.Module):
     """Reweight modalities by their agreement with the anchor, select the best per location, add both (section 3.3).
 
     It has no parameters. Absent modalities have no row, so nothing in their slots can be read. The order of modalities
-    matters only for exact ties, which go to the first, and in the last bits of sums. Scores are float32 even under
+    matters only for ties, which go to the first, and in the last bits of sums. Scores are float32 even under
     autocast: cosines of similar features differ by less than half precision resolves.
 
     Args:
@@ -167,14 +168,16 @@ def _weighted_sum(stack: Tensor, weights: Tensor) -> Tensor:
 def _most_similar(stack: Tensor, balanced: Tensor, kept: Tensor) -> Tensor:
     """Index (B, N) of the modality whose feature has the largest cosine with the balanced one at that location.
 
-    The balanced feature's own norm is common to all and left out. The index has no gradient.
+    Two normalised features of equal global norm tie everywhere, and rounding must not draw a pattern into that: the
+    first of all whose cosine is within _TIE of the largest wins. The index has no gradient.
     """
     with torch.no_grad():
+        norm = balanced.norm(dim=2)
         similarities = [
-            (feature * balanced).sum(2) / feature.norm(dim=2).clamp_min(_TINY) for feature in stack.unbind(1)
+            (feature * balanced).sum(2) / (feature.norm(dim=2) * norm).clamp_min(_TINY) for feature in stack.unbind(1)
         ]
         scores = torch.stack(similarities, 1).masked_fill(~kept.unsqueeze(2), -torch.inf)
-        return scores.argmax(1)
+        return (scores >= scores.amax(1, keepdim=True) - _TIE).byte().argmax(1)
 
 
 def _both(balanced: Tensor, selected: Tensor) -> Tensor:

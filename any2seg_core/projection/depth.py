@@ -150,15 +150,16 @@ def _unprojected(depth: NDArray[np.float32], camera: CameraModel) -> NDArray[np.
 
 
 def _normals(points: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Unit normals (H, W, 3) turned towards the camera, from the nearest neighbours in depth."""
+    """Unit normals (H, W, 3) from the neighbours that are nearest in depth, towards the camera.
+
+    Down times right points back along the ray for any two surface points below and beside: no sign is to be chosen.
+    """
     normals = np.cross(_differences(points, 0), _differences(points, 1))
     length = np.linalg.norm(normals, axis=2, keepdims=True)
     ray = points / np.linalg.norm(points, axis=2, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):
-        unit = np.where(length > 0, normals / length, -ray)
-    towards = (unit * ray).sum(axis=2, keepdims=True) > 0
-    turned: NDArray[np.float32] = np.where(towards, -unit, unit)
-    return turned
+        unit: NDArray[np.float32] = np.where(length > 0, normals / length, -ray)
+    return unit
 
 
 def _differences(points: NDArray[np.float32], axis: int) -> NDArray[np.float32]:

@@ -63,7 +63,7 @@ def _voxel(events: Columns, window: Window, image: NDArray[np.float32]) -> None:
     for i in range(len(events.x)):
         row, column = events.y[i], events.x[i]
         place = (events.t_ns[i] - window.start_ns) / (window.end_ns - window.start_ns) * (bins - 1)
-        lower = min(int(place), bins - 2)
+        lower = min(int(place), bins - 2)  # an event at the very end belongs to the last bin alone, as upper one
         sign = 1.0 if events.polarity[i] else -1.0
         image[row, column, lower] += sign * (lower + 1 - place)
         image[row, column, lower + 1] += sign * (place - lower)

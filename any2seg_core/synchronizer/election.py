@@ -88,10 +88,6 @@ class Election(Generic[K, T]):
             times_ns.append(anchor.last_arrival_ns + self._overdue_ns(anchor) + self._missed(now_ns) * interval_ns)
         return min((time_ns for time_ns in times_ns if time_ns > now_ns), default=None)
 
-    def replaced(self, stream: Stream[T], now_ns: int) -> bool:
-        """Whether a stream that was seen has been silent for too long to be the anchor."""
-        return now_ns >= self._replaced_ns(stream)
-
     def _replaced_ns(self, stream: Stream[T]) -> int:
         return (stream.last_arrival_ns or 0) + min(self._policy.anchor_timeout_ns, stream.dropout_ns)
 
@@ -105,13 +101,13 @@ class Election(Generic[K, T]):
                     yield key
                 else:
                     stream.give_up()
-            elif not stream.lost and not self.replaced(stream, now_ns):
+            elif not stream.lost and now_ns < self._replaced_ns(stream):
                 yield key
 
     def _heard(self, now_ns: int) -> Iterator[K]:
         """Streams on their way back, for when there is none to trust."""
         for key, stream in self._enabled():
-            if stream.last_arrival_ns is not None and not self.replaced(stream, now_ns):
+            if stream.last_arrival_ns is not None and now_ns < self._replaced_ns(stream):
                 yield key
 
     def _cadence_ns(self, stream: Stream[T]) -> tuple[int, int]:

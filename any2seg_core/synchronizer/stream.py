@@ -203,7 +203,7 @@ class Stream(Generic[T]):
         oldest_ns = moment_ns + self.policy.offset_ns - max(self.policy.max_age_ns, self.policy.slop_ns)
         return Absence.STALE if newest and self.position_ns(newest) < oldest_ns else Absence.LATE
 
-    def wait_until_ns(self, moment_ns: int, deadline_ns: int, now_ns: int) -> int | None:
+    def wait_until_ns(self, moment_ns: int, deadline_ns: int) -> int | None:
         """Until when an anchor at this moment should wait for this stream; None where it need not.
 
         The deadline is the anchor's own: nobody waits longer, whatever is answered here. The rule, in order:
@@ -216,38 +216,30 @@ class Stream(Generic[T]):
           always nearer than those held), or, of packets, the first one that reaches the moment. So a 30 Hz camera
           does not wait for a 10 Hz LiDAR scan yet to be taken, and does wait for the one on its way.
         * If that item cannot arrive by the deadline, the last one that can takes its place.
-        * It is waited for only if it can be used, that is, come within the slop; and only until it is overdue.
+        * It is waited for only if it can be used, that is, come within the slop; and only until it is overdue, as
+          its successor would be no nearer. The successor of a packet serves as well, so packets are waited for
+          until the stream would count as absent.
         """
         if not self.enabled or self.last_arrival_ns is None or self.lost:
             return None
         absent_ns = self.last_arrival_ns + self.dropout_ns
-        newest = self.newest
-        if newest is None:
-            return absent_ns
-        ahead_ns = moment_ns + self.policy.offset_ns - self.position_ns(newest)
-        if ahead_ns <= 0:
+        newest, target_ns = self.newest, moment_ns + self.policy.offset_ns
+        if newest is not None and self.position_ns(newest) >= target_ns:
             return None
-        if not self.rhythm.known:
+        if newest is None or not self.rhythm.known:
             return absent_ns
-        return self._predicted_until_ns(newest.arrival_ns, ahead_ns, deadline_ns, now_ns, absent_ns)
-
-    def _predicted_until_ns(
-        self, arrival_ns: int, ahead_ns: int, deadline_ns: int, now_ns: int, absent_ns: int
-    ) -> int | None:
-        period_ns, interval_ns = self.rhythm.period_ns, self.rhythm.interval_ns
-        tolerance_ns = period_ns // 4
-        overdue_ns = int(self._sync.overdue_periods * interval_ns)
-        # Items are numbered from the newest held, 0. Those before `first` are overdue, those after `last` too late.
-        silence_ns = now_ns - arrival_ns
-        first = 1 if silence_ns < overdue_ns else (silence_ns - overdue_ns) // interval_ns + 2
-        last = (deadline_ns + interval_ns // 4 - arrival_ns) // interval_ns
-        wanted = (
-            max(-(-ahead_ns // period_ns), first) if self.policy.window_ns else (ahead_ns + tolerance_ns) // period_ns
-        )
-        wanted = min(wanted, last)
-        if wanted < first or ahead_ns - wanted * period_ns > self.policy.slop_ns + tolerance_ns:
+        ahead_ns = target_ns - self.position_ns(newest)
+        period_ns, interval_ns, sync = self.rhythm.period_ns, self.rhythm.interval_ns, self._sync
+        tolerance_ns, packets = period_ns // 4, self.policy.window_ns > 0
+        # Items to come are numbered from 1; the last one in time arrives by the deadline, or soon enough after.
+        last = (deadline_ns + interval_ns // 4 - newest.arrival_ns) // interval_ns
+        wanted = min(last, -(-ahead_ns // period_ns) if packets else (ahead_ns + tolerance_ns) // period_ns)
+        if wanted < 1 or ahead_ns - wanted * period_ns > self.policy.slop_ns + tolerance_ns:
             return None
-        return min(absent_ns, arrival_ns + overdue_ns + (wanted - 1) * interval_ns)
+        if packets:
+            return absent_ns
+        overdue_ns = int((sync.overdue_periods + wanted - 1) * interval_ns)
+        return min(absent_ns, newest.arrival_ns + overdue_ns)
 
     def status(self, now_ns: int) -> StreamStatus:
         """Health for diagnostics."""

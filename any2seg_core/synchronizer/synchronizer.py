@@ -76,7 +76,7 @@ class DropTolerantSynchronizer(Generic[K, T]):
 
     @property
     def anchor(self) -> K | None:
-        """The stream that opens sets now; None before the first message."""
+        """The stream that opens sets now, or is waited for to open the first; None before the first call."""
         return self._election.active
 
     @property
@@ -186,9 +186,8 @@ class DropTolerantSynchronizer(Generic[K, T]):
 
     def _elect(self, now_ns: int) -> None:
         if self._election.update(now_ns) and (key := self._election.active) is not None:
-            stream = self._streams[key]
-            newest = stream.newest
-            if newest is not None and not self._election.replaced(stream, now_ns):
+            newest = self._streams[key].newest
+            if newest is not None:
                 self._open(key, newest)
         stamps_ns = [self._last_stamp_ns, *(pending.entry.stamp_ns for pending in self._pending)]
         latest_ns = max((stamp_ns for stamp_ns in stamps_ns if stamp_ns is not None), default=None)
@@ -238,7 +237,7 @@ class DropTolerantSynchronizer(Generic[K, T]):
     def _closing_ns(self, pending: _Pending[K, T], now_ns: int) -> int:
         """When a set closes if no item comes before; not after now if it closes at once."""
         waits_ns = [
-            stream.wait_until_ns(pending.moment_ns, pending.deadline_ns, now_ns)
+            stream.wait_until_ns(pending.moment_ns, pending.deadline_ns)
             for key, stream in self._streams.items()
             if key != pending.anchor
         ]

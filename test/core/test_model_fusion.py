@@ -33,7 +33,7 @@ def literal(stack, present, previous=None, *, reweight=True, select=True, residu
         selected, index = torch.zeros_like(balanced), torch.zeros(balanced.shape[1:], dtype=torch.long)
         for y, x in itertools.product(*map(range, balanced.shape[1:])):
             scores = [functional.cosine_similarity(maps[m][:, y, x], balanced[:, y, x], dim=0).item() for m in there]
-            index[y, x] = there[scores.index(max(scores))]
+            index[y, x] = next(m for m, score in zip(there, scores, strict=True) if score >= max(scores) - 1e-5)
             selected[:, y, x] = maps[int(index[y, x])][:, y, x]
         answer = selected + balanced if residual else selected
         fused.append(answer if select else balanced)
@@ -106,6 +106,13 @@ def test_exact_ties_go_to_the_first():
         assert set(chosen.unique().tolist()) <= {first, alone}
 
 
+def test_rounding_does_not_break_ties_of_normalised_features():
+    # With two features of equal norm at every location, symmetry makes both cosines equal at every location.
+    stack = functional.normalize(features(2, 64, 32, 32), dim=1)
+    for rows in (stack, stack.flip(0)):
+        assert not ModalityFusion()(rows, mask("xx")).chosen.any()
+
+
 def test_one_modality_is_chosen_everywhere_with_weight_one():
     row = features(1, 6, 5, 3)
     found = ModalityFusion()(row, mask("..x."))
@@ -174,6 +181,15 @@ def test_previous_moves_the_anchor_halfway():
     towards_first = ModalityFusion()(rows, mask("xx"), 100 * rows[:1])
     assert towards_first.weights[0, 0] > 0.99
     assert towards_first.weights[0, 1] < 0.5
+
+
+def test_an_absent_modality_is_not_chosen_even_where_all_others_disagree_with_the_anchor():
+    rows = features(2, 6, 5, 3)
+    previous = torch.stack([-100 * rows[0], 100 * rows[1]])
+    found = ModalityFusion()(rows, mask(".x", "x."), previous)
+    assert found.weights[0, 1] < 0  # the raw cosine of the paper, neither clamped nor normalised
+    assert (found.chosen[0] == 1).all()
+    assert (found.chosen[1] == 0).all()
 
 
 def test_correlation_is_the_cosine_with_the_fused_feature():

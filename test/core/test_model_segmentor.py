@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The assembled model: any subset, nothing out of absent slots, every fusion level, and t-1."""
 
+import copy
+import functools
 import itertools
 import re
 
@@ -21,14 +23,20 @@ LEVELS = ["embedding", "logits", "stages"]
 SUBSETS = [row for row in itertools.product([True, False], repeat=4) if any(row)]
 
 
+@functools.cache
 def built(**settings):
     torch.manual_seed(0)
     return build_model(ModelConfig(embed_dim=16, **settings), classes=5).eval()
 
 
 @pytest.fixture(scope="module", params=LEVELS)
-def model(request):
-    return built(fusion_level=request.param)
+def level(request):
+    return request.param
+
+
+@pytest.fixture
+def model(level):
+    return built(fusion_level=level)
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +62,9 @@ def test_every_subset_gives_a_finite_map_of_one_size(model, pixels):
 
 @torch.no_grad()
 @pytest.mark.parametrize("garbage", [float("nan"), float("inf"), 1e30])
-@pytest.mark.parametrize(
-    "mask", [[[True, False, True, False]], [[False, True, True, True], [True, False, False, True]]]
-)
-def test_garbage_in_absent_slots_changes_no_bit(model, mask, garbage):
-    present = torch.tensor(mask)
+@pytest.mark.parametrize("samples", [1, 2])
+def test_garbage_in_absent_slots_changes_no_bit(model, samples, garbage):
+    present = torch.tensor([[True, False, True, False], [False, True, True, True]][:samples])
     clean = torch.randn(*present.shape, 3, 64, 64)
     dirty = clean.clone()
     dirty[~present] = garbage
@@ -67,10 +73,9 @@ def test_garbage_in_absent_slots_changes_no_bit(model, mask, garbage):
 
 @torch.no_grad()
 @pytest.mark.parametrize("subset", [("depth",), ("rgb", "lidar"), ("depth", "event", "lidar")])
-def test_a_subset_is_bit_for_bit_a_model_that_never_had_the_others(model, pixels, subset):
-    level = next(name for name in LEVELS if built(fusion_level=name)._level is model._level)
-    small = built(fusion_level=level, modalities=list(subset))
-    small.load_state_dict(model.state_dict())
+def test_a_subset_is_bit_for_bit_a_model_that_never_had_the_others(level, model, pixels, subset):
+    torch.manual_seed(0)
+    small = build_model(ModelConfig(embed_dim=16, fusion_level=level, modalities=list(subset)), classes=5).eval()
     slots = [index for index, modality in enumerate(model.modalities) if modality.value in subset]
     present = torch.tensor([[index in slots for index in range(4)]])
     expected = small(pixels[:, slots], torch.ones(1, len(slots), dtype=torch.bool))
@@ -88,7 +93,9 @@ def test_permuting_slots_changes_only_last_bits(model, pixels):
 
 @torch.no_grad()
 def test_slots_are_in_canonical_order_whatever_the_configuration_says(pixels):
-    one, other = built(), built(modalities=["lidar", "rgb", "event", "depth"])
+    one = built()
+    torch.manual_seed(0)
+    other = build_model(ModelConfig(embed_dim=16, modalities=["lidar", "rgb", "event", "depth"]), classes=5).eval()
     assert one.modalities == other.modalities == (Modality.RGB, Modality.DEPTH, Modality.EVENT, Modality.LIDAR)
     present = torch.tensor([[True, False, True, True]])
     assert same(one(pixels, present), other(pixels, present))
@@ -96,7 +103,7 @@ def test_slots_are_in_canonical_order_whatever_the_configuration_says(pixels):
 
 @torch.no_grad()
 def test_samples_with_different_subsets_do_not_meet(model):
-    pixels = torch.randn(3, 4, 3, 64, 64)
+    pixels = torch.randn(3, 4, 3, 64, 64, generator=torch.Generator().manual_seed(2))
     present = torch.tensor([[True, False, True, False], [False, True, True, True], [False, False, False, True]])
     together = model(pixels, present)
     for sample in range(3):
@@ -124,7 +131,7 @@ def test_absent_modalities_are_not_encoded(model, pixels, monkeypatch):
 
 
 def test_gradient_reaches_every_modality_and_every_weight(model):
-    model = built(fusion_level=next(name for name in LEVELS if built(fusion_level=name)._level is model._level)).train()
+    model = copy.deepcopy(model).train()
     pixels = torch.randn(2, 4, 3, 64, 64, requires_grad=True)
     model(pixels, torch.ones(2, 4, dtype=torch.bool)).logits.square().mean().backward()
     assert pixels.grad.flatten(2).any(2).all()
@@ -152,7 +159,7 @@ def test_state_of_t_minus_1_joins_the_anchor_and_carries_no_graph(model, pixels)
 def test_state_of_another_size_is_refused(model, pixels):
     present = torch.ones(1, 4, dtype=torch.bool)
     state = model(torch.zeros(1, 4, 3, 64, 96), present).state
-    with pytest.raises(FrameError, match="expected .* drop it"):
+    with pytest.raises(FrameError, match=r"expected .* drop it"):
         model(pixels, present, previous=state)
 
 

@@ -125,11 +125,12 @@ def test_hha_does_not_look_across_depth_edges():
     depth = np.full((36, 48), 3.0, np.float32)
     depth[:, 24:] = 9.0
     depth[:, 40:] = np.nan
-    depth[18, 44] = 5.0
+    depth[2, 44] = 5.0
     angle = depth_image(depth, encoding="hha", camera=CAMERA)[..., 2]
     np.testing.assert_allclose(angle[:, :40], 0.5, atol=1e-3)
-    # Alone, it counts as facing the camera: its ray goes 0.5 px below the axis.
-    assert angle[18, 44] == pytest.approx(0.5, abs=0.01)
+    # Alone, it counts as facing the camera: opposite to its ray (0.5125, -0.3875, 1), which climbs.
+    climb = 0.3875 / math.hypot(0.5125, 0.3875, 1)
+    assert angle[2, 44] == pytest.approx(math.acos(-climb) / math.pi, abs=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,12 @@ def test_without_reuse_an_item_serves_once_and_within_the_slop():
     assert match.absent == {"b": Absence.LATE}
 
 
+def test_without_reuse_an_unused_item_beyond_the_slop_does_not_serve():
+    bench = Bench(anchors="a", streams={"b": stream(reuse=False)})
+    bench.add("b", 70)
+    assert (bench.add("a", 100) + bench.poll(150))[0].absent == {"b": Absence.LATE}
+
+
 def test_offset_is_added_to_the_anchor_also_when_the_anchor_itself_has_one():
     """Stream b stamps 30 ms late, c 5 ms early."""
     streams = {"b": stream(slop=1, max_age=0, offset=30), "c": stream(slop=1, max_age=0, offset=-5)}
@@ -165,6 +171,50 @@ def test_an_overdue_item_is_given_up_before_a_long_max_wait_is_over():
     assert bench.add("a", 500) == []
     assert bench.due() == 537.5
     assert stamps(bench.poll(537.5)) == [("a", 500)]
+
+
+def test_nobody_waits_longer_than_until_a_stream_is_absent():
+    bench = Bench(max_wait_ms=400, anchors="a", overdue_periods=10.0).warm()
+    assert bench.add("a", 500, 451) == []
+    assert bench.due() == 450 + 150
+
+
+def test_an_item_expected_just_after_the_deadline_is_waited_for_as_it_may_come_early():
+    """Partner b arrives 55 after its stamp, the set closes 50 after it."""
+    bench = Bench(max_wait_ms=50, anchors="a")
+    for now in range(105, 500, 50):
+        bench.add("b", now - 55, now)
+    assert bench.add("a", 500) == []
+    bench.add("b", 450, 505)
+    assert bench.add("b", 500, 549)[0].items["b"] == [("b", 500)]
+
+
+def test_a_set_waits_for_the_last_of_several_partners():
+    """Partner b is given up at 537.5; c comes every 100 and is due at 510 by its own clock, overdue at 585."""
+    bench = Bench("abc", max_wait_ms=400, anchors="a", dropout_periods=10.0)
+    for stamp in range(10, 500, 10):
+        for key, period in (("c", 100), ("b", 50)):
+            if (stamp - 10) % 100 == 0 if key == "c" else stamp % period == 0:
+                bench.add(key, stamp)
+    assert bench.add("a", 500) == []
+    assert bench.due() == 585
+    assert bench.poll(540) == []
+    assert stamps(bench.add("c", 510, 541)) == [("a", 500)]
+
+
+def test_a_fast_stream_survives_a_hiccup_shorter_than_the_least_dropout():
+    bench = Bench(anchors="a", dropout_min_ms=100).warm("b", period=10)
+    assert bench.state("b", 490 + 99).state is StreamState.STALE
+    assert bench.state("b", 490 + 100).state is StreamState.ABSENT
+
+
+def test_messages_that_arrive_in_bursts_are_as_frequent_as_their_stamps():
+    """Five messages every 250 ms: the dropout is three stamp periods, 150, not three times nothing."""
+    bench = Bench(anchors="a", dropout_min_ms=100)
+    for stamp in range(50, 1050, 50):
+        bench.add("b", stamp, -(-stamp // 250) * 250)
+    assert bench.state("b", 1000 + 149).state is StreamState.STALE
+    assert bench.state("b", 1000 + 150).state is StreamState.ABSENT
 
 
 def test_nobody_waits_for_a_stream_never_seen_nor_for_one_lost():
@@ -236,6 +286,23 @@ def test_a_partner_out_of_order_is_used():
     assert bench.add("a", 500, 542)[0].items["b"] == [("b", 500)]
 
 
+def test_a_message_behind_the_horizon_is_late_and_opens_nothing():
+    bench = Bench("a", horizon_ms=100, jump_threshold_ms=1000)
+    bench.add("a", 1000)
+    bench.sync._last_stamp_ns = None  # as if nothing had been given out
+    assert bench.add("a", 1000 - 120 - 101, 1001) == []
+    assert bench.state("a", 1001).late == 1
+    assert len(bench.add("a", 1000 - 120 - 100, 1002)) == 1
+
+
+def test_pairs_of_messages_swapped_on_their_way_do_not_spoil_the_period():
+    bench = Bench(anchors="a")
+    for stamp in range(100, 1100, 100):
+        bench.add("b", stamp, stamp)
+        bench.add("b", stamp - 50, stamp + 1)
+    assert bench.state("b", 1001).period_ns == 100 * MS
+
+
 def test_repeated_stamps_are_counted_and_give_no_second_output():
     bench = Bench("a")
     assert len(bench.add("a", 100)) == 1
@@ -277,6 +344,14 @@ def test_refused_messages_are_the_reason_of_absence_until_a_good_one_or_silence(
     assert bench.add("a", 5050)[0].absent == {}
 
 
+def test_a_good_message_ends_the_refusal():
+    bench = Bench(anchors="a")
+    bench.add("a", 50)
+    bench.sync.reject("b", "encoding 'foo'")
+    bench.add("b", 900)
+    assert bench.add("a", 800, 901)[0].absent == {"b": Absence.LATE}
+
+
 # Jumps of time.
 
 
@@ -313,6 +388,13 @@ def test_reset_drops_open_sets_and_allows_stamps_to_start_anew_but_keeps_what_wa
     assert stamps(bench.add("b", 50, 551)) == [("a", 50)]
 
 
+def test_reset_forgets_the_spacing_of_packets():
+    bench = Bench("b", streams={"b": stream(window=50)}, anchor_period_ms=40)
+    assert len(bench.add("b", 100, 108, end=108)) == 1
+    bench.sync.reset("ROS time jumped")
+    assert len(bench.add("b", 90, 116, end=98)) == 1
+
+
 def test_steady_time_never_steps_back():
     bench = Bench("a")
     bench.add("a", 100, now=100)
@@ -338,6 +420,23 @@ def test_the_first_message_of_the_preferred_anchor_opens_a_set_at_once_at_the_st
     assert len(bench.add("a", 100)) == 1
 
 
+def test_a_preferred_anchor_first_seen_after_its_timeout_must_send_enough_messages():
+    bench = Bench(anchor_timeout_ms=100)
+    for stamp in range(50, 300, 50):
+        bench.add("b", stamp)
+    bench.add("a", 290)
+    assert bench.sync.anchor == "b"
+    bench.add("a", 340)
+    assert bench.sync.anchor == "a"
+
+
+def test_after_silence_of_all_the_first_message_of_any_anchor_is_enough():
+    bench = Bench(recovery_count=5).warm()
+    bench.poll(5000)
+    assert stamps(bench.add("b", 5000)) == [("b", 5000)]
+    assert stamps(bench.add("a", 5050)) == [("a", 5050)], "preferred among those on their way back"
+
+
 def test_an_anchor_missing_one_message_is_stood_in_for_once_and_stays_the_anchor():
     bench = Bench().warm()
     bench.add("b", 500)
@@ -354,6 +453,40 @@ def test_the_stand_in_is_not_from_after_the_missed_moment():
     bench = Bench("ab", streams={"b": stream(period_ns=10 * MS)}, overdue_periods=1.5).warm()
     outputs = [match for stamp in (505, 515, 524, 530) for match in bench.add("b", stamp)]
     assert stamps(outputs) == [("b", 524)]
+
+
+def test_no_lost_stream_stands_in():
+    bench = Bench("abc").warm("abc")
+    for stamp in range(500, 1000, 50):
+        bench.add("a", stamp)
+        bench.add("c", stamp)
+    bench.add("b", 1000)
+    bench.add("c", 1000)
+    assert stamps(bench.poll(1037.5)) == [("c", 1000)]
+
+
+def test_packets_as_the_anchor_are_overdue_by_the_spacing_of_their_sets():
+    """Packets every 8 ms, sets every 40: a pause of 60 is less than 1.75 of the latter."""
+    bench = Bench("ba", streams={"b": stream(window=50)}, anchor_period_ms=40)
+    for start in range(8, 400, 8):
+        bench.add("a", start, start)
+        bench.add("b", start, start, end=start)
+    for start in range(400, 460, 8):
+        assert bench.add("a", start) == []
+    bench.poll(392 + 69)
+    assert bench.sync.pending == 0
+    bench.poll(392 + 70)
+    assert bench.sync.pending == 1
+    # Packets are waited for until they count as absent; then a is the anchor and opens its newest too.
+    assert stamps(bench.poll(392 + 100)) == [("a", 448), ("a", 456)]
+
+
+def test_a_dead_anchor_is_replaced_as_soon_as_it_is_lost():
+    bench = Bench(overdue_periods=10.0).warm()
+    assert bench.due() == 450 + 150
+    bench.add("b", 550)
+    bench.poll(600)
+    assert bench.sync.anchor == "b"
 
 
 def test_a_dead_anchor_is_replaced_and_takes_over_again_after_enough_messages():
@@ -435,6 +568,11 @@ def test_status_counts_and_learns():
     assert bench.state("b", 450 + 88).state is StreamState.STALE
     assert bench.state("b", 450 + 150).state is StreamState.ABSENT
     assert Bench().state("a", 0).state is StreamState.NEVER_SEEN
+
+
+def test_a_declared_period_is_not_learnt_over():
+    bench = Bench(anchors="a", streams={"b": stream(period_ns=70 * MS)}).warm()
+    assert bench.state("b", 450).period_ns == 70 * MS
 
 
 def test_the_learnt_period_survives_lost_messages_and_follows_a_new_rate():
