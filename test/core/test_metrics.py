@@ -9,12 +9,13 @@ import math
 
 import numpy as np
 import pytest
-from any2seg_core.errors import CheckpointError, FrameError
-from any2seg_core.frames import DELIVER_CLASSES, ClassTable
-from any2seg_core.metrics import AbsentClasses, ConfusionMatrix
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
+from any2seg_core.errors import CheckpointError, FrameError
+from any2seg_core.frames import DELIVER_CLASSES, ClassTable
+from any2seg_core.metrics import AbsentClasses, ConfusionMatrix
 
 PRESENT, ALL_AS_ZERO = AbsentClasses.PRESENT, AbsentClasses.ALL_AS_ZERO
 

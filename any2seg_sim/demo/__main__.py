@@ -1,0 +1,57 @@
+# Copyright 2026 The any2seg authors
+# SPDX-License-Identifier: Apache-2.0
+"""python -m any2seg_sim.demo: watch a ROS 2 node keep segmenting while its sensors die and come back."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from any2seg_core.errors import Any2SegError
+from any2seg_core.inference import UNTRAINED
+from any2seg_sim.demo.report import summary_table
+from any2seg_sim.demo.run import DemoSettings, run_demo
+from any2seg_sim.settings import DriveSettings
+
+
+def image_size(text: str) -> tuple[int, int]:
+    """Read WIDTHxHEIGHT."""
+    width, _, height = text.partition("x")
+    try:
+        return int(width), int(height)
+    except ValueError:
+        msg = f"found {text!r}, expected WIDTHxHEIGHT such as 320x240"
+        raise argparse.ArgumentTypeError(msg) from None
+
+
+def main() -> int:
+    """Run the demo; the exit status is 0 if output came."""
+    parser = argparse.ArgumentParser(prog="python -m any2seg_sim.demo", description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("out/demo"), help="where everything is written")
+    parser.add_argument("--checkpoint", default=UNTRAINED, help="checkpoint folder; default: untrained weights")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the street and the drive")
+    parser.add_argument("--duration", type=float, default=14.0, help="length of the drive, seconds")
+    parser.add_argument("--size", type=image_size, default=(320, 240), help="camera image, WIDTHxHEIGHT")
+    parser.add_argument("--short-side", type=int, default=192, help="model input size, pixels")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="rendering processes")
+    arguments = parser.parse_args()
+    try:
+        width, height = arguments.size
+        drive = DriveSettings(
+            seed=arguments.seed, duration_s=arguments.duration, width=width, height=height, samples=1, subframes=4
+        )
+        command = " ".join(["python -m any2seg_sim.demo", *sys.argv[1:]])
+        settings = DemoSettings(drive, arguments.checkpoint, arguments.short_side, arguments.workers, command)
+        report = run_demo(settings, arguments.out)
+    except Any2SegError as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 1
+    print(summary_table(report))
+    print(f"\nOpen {arguments.out / 'report.html'}")
+    return 0 if report.frames_out else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
