@@ -15,8 +15,8 @@ def files(pattern: str) -> list[str]:
 
 
 EXTRAS = {
-    # The simulator and the demo: Embree ray tracing, meshes, bags, video (PyAV ships FFmpeg), report template.
-    "sim": ["embreex>=4", "trimesh>=4", "rosbags>=0.11", "av>=14", "jinja2>=3", "tqdm>=4"],
+    # The simulator and the demo: Embree ray tracing, meshes, bags, film (PyAV ships FFmpeg), page template, drawing.
+    "sim": ["embreex>=4", "trimesh>=4", "rosbags>=0.11", "av>=14", "jinja2>=3", "pillow>=10.1", "tqdm>=4"],
     # The real rclpy, for machines without a ROS distribution.
     "ros": [
         "ros-rclpy[fastrtps]>=7",
@@ -78,7 +78,7 @@ setup(
         "PyYAML>=6",
     ],
     extras_require=EXTRAS,
-    zip_safe=True,
+    zip_safe=False,
     entry_points={
         "console_scripts": [
             "segmentation_node = any2seg_ros.main:main",

@@ -5,15 +5,31 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 from pathlib import Path
+from typing import Any, Final
 
 from any2seg_core.errors import Any2SegError, ConfigError, DependencyError
 from any2seg_sim.messages import DEPTH_ENCODINGS, EVENT_FORMATS
 from any2seg_sim.preview import write_preview
-from any2seg_sim.recording import write_bag
 from any2seg_sim.settings import DriveSettings
+
+_FLAGS: Final = (
+    ("--seed", "seed", int, "decides everything that chance decides"),
+    ("--duration", "duration_s", float, "length of the drive, seconds"),
+    ("--rate", "rate_hz", float, "camera images per second"),
+    ("--fov", "fov_deg", float, "horizontal field of view, degrees"),
+    ("--speed", "speed_mps", float, "mean speed, metres per second"),
+    ("--subframes", "subframes", int, "event camera's sub-frames per camera image"),
+    ("--samples", "samples", int, "rays per pixel: 1, 2 or 4"),
+    ("--lidar-rate", "lidar_rate_hz", float, "LiDAR sweeps per second"),
+    ("--lidar-rings", "lidar_rings", int, "rings of the LiDAR"),
+    ("--lidar-columns", "lidar_columns", int, "measurements per turn and ring"),
+    ("--event-threshold", "event_threshold", float, "change of log intensity that makes an event"),
+    ("--start-ns", "start_ns", int, "stamp of the start in a bag, nanoseconds since 1970"),
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -29,7 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _bag(options: argparse.Namespace, settings: DriveSettings) -> int:
-    counts = write_bag(options.out, settings, progress=True, **_stream_options(options))
+    recording = _part("recording", "rosbags to write bags; pip install rosbags")
+    counts = recording.write_bag(options.out, settings, progress=True, **_stream_options(options))
     width = max(map(len, counts))
     for topic, count in sorted(counts.items()):
         print(f"{topic:{width}}  {count}")
@@ -37,14 +54,19 @@ def _bag(options: argparse.Namespace, settings: DriveSettings) -> int:
 
 
 def _live(options: argparse.Namespace, settings: DriveSettings) -> int:
-    try:
-        from any2seg_sim.live import publish_drive
-    except ImportError as error:
-        msg = f"live: found no rclpy ({error}), expected it for publishing; source ROS 2, or write a bag instead"
-        raise DependencyError(msg) from error
-    count = publish_drive(settings, loop=options.loop, progress=True, **_stream_options(options))
+    live = _part("live", "rclpy to publish; source ROS 2, or write a bag instead")
+    count = live.publish_drive(settings, loop=options.loop, progress=True, **_stream_options(options))
     print(f"{count} readings published")
     return 0
+
+
+def _part(name: str, needs: str) -> Any:
+    """Import a module of the simulator that stands on an optional package."""
+    try:
+        return importlib.import_module(f"any2seg_sim.{name}")
+    except ImportError as error:
+        msg = f"street simulator: found that {error}, expected {needs}"
+        raise DependencyError(msg) from error
 
 
 def _preview(options: argparse.Namespace, settings: DriveSettings) -> int:
@@ -53,7 +75,7 @@ def _preview(options: argparse.Namespace, settings: DriveSettings) -> int:
     return 0
 
 
-def _stream_options(options: argparse.Namespace) -> dict[str, object]:
+def _stream_options(options: argparse.Namespace) -> dict[str, Any]:
     return {
         "event_format": options.event_format,
         "depth_encoding": options.depth_encoding,
@@ -63,9 +85,7 @@ def _stream_options(options: argparse.Namespace) -> dict[str, object]:
 
 def _settings(options: argparse.Namespace) -> DriveSettings:
     width, height = _size(options.size)
-    names = ("seed", "duration_s", "rate_hz", "fov_deg", "speed_mps", "subframes", "samples", "lidar_rate_hz")
-    names += ("lidar_rings", "lidar_columns", "event_threshold", "start_ns")
-    values = {name: getattr(options, name) for name in names}
+    values = {name: getattr(options, name) for _, name, *_ in _FLAGS}
     return DriveSettings(width=width, height=height, noise=not options.no_noise, **values)
 
 
@@ -104,20 +124,7 @@ def _common() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--size", default=f"{default.width}x{default.height}", help="image size, WIDTHxHEIGHT")
     parser.add_argument("--no-noise", action="store_true", help="perfect sensors")
-    for flag, name, kind, text in (
-        ("--seed", "seed", int, "decides everything that chance decides"),
-        ("--duration", "duration_s", float, "length of the drive, seconds"),
-        ("--rate", "rate_hz", float, "camera images per second"),
-        ("--fov", "fov_deg", float, "horizontal field of view, degrees"),
-        ("--speed", "speed_mps", float, "mean speed, metres per second"),
-        ("--subframes", "subframes", int, "event camera's sub-frames per camera image"),
-        ("--samples", "samples", int, "rays per pixel: 1, 2 or 4"),
-        ("--lidar-rate", "lidar_rate_hz", float, "LiDAR sweeps per second"),
-        ("--lidar-rings", "lidar_rings", int, "rings of the LiDAR"),
-        ("--lidar-columns", "lidar_columns", int, "measurements per turn and ring"),
-        ("--event-threshold", "event_threshold", float, "change of log intensity that makes an event"),
-        ("--start-ns", "start_ns", int, "stamp of the start in a bag, nanoseconds since 1970"),
-    ):
+    for flag, name, kind, text in _FLAGS:
         parser.add_argument(flag, dest=name, type=kind, default=getattr(default, name), help=f"{text} (%(default)s)")
     return parser
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import rclpy
 from rclpy.node import Node
@@ -42,9 +42,11 @@ class StreetSimulator(Node):
     def __init__(self, writer: MessageWriter) -> None:
         super().__init__("street_simulator")
         self._writer = writer
-        self._ports: dict[str, Publisher] = {
+        self._ports: dict[str, Publisher[Any]] = {
             topic: self.create_publisher(
-                compat.message_class(type_name), topic, qos.latched() if topic == TF_STATIC_TOPIC else _profile()
+                compat.message_class(type_name),
+                topic,
+                qos.latched() if topic == TF_STATIC_TOPIC else qos.stream("reliable", 10),
             )
             for topic, type_name in writer.topics.items()
         }
@@ -73,10 +75,6 @@ class StreetSimulator(Node):
 
     def _publish(self, message: TopicMessage) -> None:
         self._ports[message.topic].publish(make(message.fields, compat.message_class))
-
-
-def _profile() -> qos.QoSProfile:
-    return qos.stream("reliable", 10)
 
 
 def _wait_until(moment_ns: int) -> bool:

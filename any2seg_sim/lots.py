@@ -96,8 +96,14 @@ def slope(rng: np.random.Generator) -> tuple[float, Mesh]:
     return length, Mesh.merged(parts + [_at(tree(rng), x, 9) for x in (4.0, 12.0)])
 
 
-def railway(rng: np.random.Generator) -> tuple[float, Mesh]:
-    """Build a single track that comes up to the road between two fences."""
+def lawn(rng: np.random.Generator, length: float) -> tuple[float, Mesh]:
+    """Build a lawn behind a hedge, as long as asked for."""
+    parts = [_ground(length, GRASS), _at(hedge(rng, length), 0, 0.5)]
+    return length, Mesh.merged(parts + [_at(tree(rng), x, 4) for x in np.arange(2.0, length - 1.0, 7.0)])
+
+
+def railway(rng: np.random.Generator) -> Mesh:
+    """Build a single track, RAILWAY_M wide, that comes up to the road."""
     ballast = Paint(Label.RAIL_TRACK, Surface.ASPHALT, (0.2, 0.17, 0.15))
     sleeper = Paint(Label.RAIL_TRACK, Surface.PLAIN, (0.3, 0.28, 0.26))
     steel = Paint(Label.RAIL_TRACK, Surface.PLAIN, (0.3, 0.24, 0.2))
@@ -105,7 +111,7 @@ def railway(rng: np.random.Generator) -> tuple[float, Mesh]:
     parts = [slab((0, RAILWAY_M), ends, (-0.4, 0.02), ballast)]
     parts += [slab((1.7, 4.3), (y, y + 0.26), (0, 0.1), sleeper) for y in np.arange(ends[0] + 0.3, ends[1], 0.65)]
     parts += [slab((x, x + 0.08), ends, (0, 0.22), steel) for x in (2.25, 3.67)]
-    return RAILWAY_M, Mesh.merged([*parts, _at(bush(rng), 0.3, 4), _at(bush(rng), 5.7, 8)])
+    return Mesh.merged([*parts, _at(bush(rng), 0.3, 4), _at(bush(rng), 5.7, 8)])
 
 
 LOTS: Final[dict[str, Callable[[np.random.Generator], tuple[float, Mesh]]]] = {

@@ -87,4 +87,6 @@ class Mesh:
         cos, sin = math.cos(angle), math.sin(angle)
         turn = np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]], np.float32)
         centre = np.array(pivot, np.float32)
-        return replace(self, vertices=(self.vertices - centre) @ turn + centre, normals=self.normals @ turn)
+        return replace(
+            self, vertices=np.asarray((self.vertices - centre) @ turn + centre, np.float32), normals=self.normals @ turn
+        )

@@ -130,11 +130,11 @@ class MessageWriter:
 
     def _camera(self, reading: Reading) -> Iterator[tuple[str, Fields]]:
         frame = reading.frame
-        header = {"stamp_ns": frame.stamp_ns, "frame_id": frame.frame_id}
+        stamp_ns, frame_id = frame.stamp_ns, frame.frame_id
         yield CAMERA_INFO_TOPIC, self._info(frame)
-        yield CAMERA_TOPIC, image_fields(_array(frame), "rgb8", **header)
+        yield CAMERA_TOPIC, image_fields(_array(frame), "rgb8", stamp_ns=stamp_ns, frame_id=frame_id)
         if reading.labels is not None:
-            yield LABELS_TOPIC, image_fields(reading.labels, "mono8", **header)
+            yield LABELS_TOPIC, image_fields(reading.labels, "mono8", stamp_ns=stamp_ns, frame_id=frame_id)
 
     def _depth(self, reading: Reading) -> Iterator[tuple[str, Fields]]:
         frame = reading.frame
@@ -146,12 +146,15 @@ class MessageWriter:
     def _lidar(self, reading: Reading) -> Iterator[tuple[str, Fields]]:
         frame = reading.frame
         points = cast("Points", frame.data)
-        header = {"stamp_ns": frame.stamp_ns, "frame_id": frame.frame_id}
+        stamp_ns, frame_id = frame.stamp_ns, frame.frame_id
         ring = {} if reading.rings is None else {"ring": reading.rings}
-        yield LIDAR_TOPIC, cloud_fields(points, extra=ring, **header)
+        yield LIDAR_TOPIC, cloud_fields(points, extra=ring, stamp_ns=stamp_ns, frame_id=frame_id)
         if reading.labels is not None:
             columns = dict(zip("xyz", points.xyz.T, strict=True))
-            yield POINT_LABELS_TOPIC, columns_fields({**columns, "label": reading.labels}, **header)
+            yield (
+                POINT_LABELS_TOPIC,
+                columns_fields({**columns, "label": reading.labels}, stamp_ns=stamp_ns, frame_id=frame_id),
+            )
 
     def _events(self, reading: Reading) -> Iterator[tuple[str, Fields]]:
         frame = reading.frame
@@ -164,7 +167,7 @@ class MessageWriter:
             topic = EVENT_TOPIC if self.event_format == "cloud" else EVENT_CLOUD_TOPIC
             # Seconds since the stamp: in float32 still exact to nanoseconds within a packet's few milliseconds.
             after_s = ((events.t_ns - frame.stamp_ns) * 1e-9).astype(np.float32)
-            columns = {"x": events.x, "y": events.y, "t": after_s, "p": events.polarity}
+            columns: dict[str, NDArray[Any]] = {"x": events.x, "y": events.y, "t": after_s, "p": events.polarity}
             yield topic, columns_fields(columns, stamp_ns=frame.stamp_ns, frame_id=frame.frame_id)
 
 

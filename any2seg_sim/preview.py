@@ -49,10 +49,10 @@ def _row(renderer: SliceRenderer, rig: Rig, settings: DriveSettings, index: int)
     part = renderer.slice(index)
     eye = EventCamera(threshold=settings.event_threshold, rng=np.random.default_rng(settings.seed))
     events = Events.concatenate([eye.see(brightness, stamp_ns) for stamp_ns, brightness in part.film])
-    tiles = [part.image, _eight_bits(depth_image(part.depth)), np.zeros_like(part.image)]
+    tiles = [part.image, _eight_bits(depth_image(part.depth, encoding="log")), np.zeros_like(part.image)]
     if part.sweeps:
         points = part.sweeps[-1][1].points
-        tiles[2] = _eight_bits(lidar_image(points, rig.lidar_to_camera, rig.camera, splat_px=1))
+        tiles[2] = _eight_bits(lidar_image(points, rig.lidar_to_camera, rig.camera, encoding="log", splat_px=1))
     start_ns = part.stamp_ns - _EVENTS_SHOWN_NS
     tiles.append(_eight_bits(event_stack(events, representation="polarity", start_ns=start_ns, end_ns=part.stamp_ns)))
     tiles.append(DELIVER_CLASSES.colourize(part.labels))
@@ -60,7 +60,7 @@ def _row(renderer: SliceRenderer, rig: Rig, settings: DriveSettings, index: int)
 
 
 def _eight_bits(image: NDArray[np.float32]) -> NDArray[np.uint8]:
-    return np.rint(255.0 * np.clip(image, 0.0, 1.0)).astype(np.uint8)
+    return np.asarray(np.rint(255.0 * np.clip(image, 0.0, 1.0)), np.uint8)
 
 
 def write_preview(path: Path, settings: DriveSettings, *, moments: int = 4) -> None:

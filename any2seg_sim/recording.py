@@ -5,9 +5,13 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from any2seg_core.errors import ConfigError, DependencyError
+from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+from any2seg_core.errors import ConfigError
 from any2seg_ros.conversions import make
 from any2seg_ros.event_codecs import EVENT_PACKET_DEFINITION, EVENT_PACKET_TYPE
 from any2seg_sim.messages import TF_STATIC_TOPIC, MessageWriter
@@ -19,6 +23,20 @@ if TYPE_CHECKING:
 
     from any2seg_sim.messages import TopicMessage
     from any2seg_sim.settings import DriveSettings
+
+_FOREVER: Final = QosTime(9223372036, 854775807)
+_LATCHED: Final = Qos(
+    QosHistory.KEEP_LAST,
+    1,
+    QosReliability.RELIABLE,
+    QosDurability.TRANSIENT_LOCAL,
+    _FOREVER,
+    _FOREVER,
+    QosLiveliness.AUTOMATIC,
+    _FOREVER,
+    avoid_ros_namespace_conventions=False,
+)
+"""Quality of service of what a late subscriber must still get; players offer it again."""
 
 
 def write_bag(
@@ -45,7 +63,6 @@ def write_bag(
 
     Raises:
         ConfigError: the path is taken or cannot be written, or a format is unknown.
-        DependencyError: rosbags is not installed.
     """
     writer = MessageWriter(Rig.of(settings), event_format, depth_encoding)
     if path.exists():
@@ -69,7 +86,8 @@ def write_bag(
 def _render(
     path: Path, writer: MessageWriter, settings: DriveSettings, *, workers: int, progress: bool
 ) -> dict[str, int]:
-    with _Bag(path) as bag:
+    with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as file:
+        bag = _Bag(file)
         bag.write(writer.static(settings.start_ns))
         for reading in render_drive(settings, workers=workers, progress=progress):
             for message in writer.messages(reading):
@@ -80,52 +98,21 @@ def _render(
 class _Bag:
     """An open recording that learns its topics as they come."""
 
-    def __init__(self, path: Path) -> None:
-        try:
-            from rosbags.rosbag2 import StoragePlugin, Writer
-            from rosbags.typesys import Stores, get_types_from_msg, get_typestore
-        except ImportError as error:
-            msg = f"recording: found no rosbags ({error}), expected it for writing bags; pip install rosbags"
-            raise DependencyError(msg) from error
-        self._writer = Writer(path, version=9, storage_plugin=StoragePlugin.MCAP)
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
         self._typestore = get_typestore(Stores.ROS2_JAZZY)
         self._typestore.register(get_types_from_msg(EVENT_PACKET_DEFINITION, EVENT_PACKET_TYPE))
         self._connections: dict[str, Any] = {}
         self.counts: dict[str, int] = {}
 
-    def __enter__(self) -> _Bag:
-        self._writer.open()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._writer.close()
-
     def write(self, message: TopicMessage) -> None:
         """Append a message."""
         topic, fields = message.topic, message.fields
         if topic not in self._connections:
-            qos = [_latched()] if topic == TF_STATIC_TOPIC else []
+            qos = [_LATCHED] if topic == TF_STATIC_TOPIC else []
             self._connections[topic] = self._writer.add_connection(
                 topic, fields.type, typestore=self._typestore, offered_qos_profiles=qos
             )
         raw = self._typestore.serialize_cdr(make(fields, self._typestore.types.__getitem__), fields.type)
         self._writer.write(self._connections[topic], message.arrival_ns, raw)
         self.counts[topic] = self.counts.get(topic, 0) + 1
-
-
-def _latched() -> Any:
-    """QoS of what a late subscriber must still get; players offer it again."""
-    from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
-
-    forever = QosTime(9223372036, 854775807)
-    return Qos(
-        QosHistory.KEEP_LAST,
-        1,
-        QosReliability.RELIABLE,
-        QosDurability.TRANSIENT_LOCAL,
-        forever,
-        forever,
-        QosLiveliness.AUTOMATIC,
-        forever,
-        avoid_ros_namespace_conventions=False,
-    )

@@ -17,7 +17,7 @@ import numpy as np
 from any2seg_sim.materials import GLOSS, Label
 from any2seg_sim.shading import shade
 from any2seg_sim.tracer import Tracer, turned
-from any2seg_sim.traffic import meshes_near
+from any2seg_sim.traffic import meshes_between
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,7 +34,8 @@ SAMPLES: Final = tuple(_OFFSETS)
 """Rays per pixel that a renderer can be asked for."""
 _PROBES: Final = ((0.6, 0.3, 0.74), (-0.3, 0.6, 0.74), (-0.6, -0.3, 0.74), (0.3, -0.6, 0.74))
 _PROBE_REACH_M: Final = 3.0
-_MOVERS_REACH_M: Final = 130.0
+_MOVERS_BEHIND_M: Final = 60.0
+_MOVERS_AHEAD_M: Final = 120.0
 _LIFT_M: Final = 0.015
 """Shadow rays start so far off the surface: above the road markings, which lie that close to the road."""
 
@@ -79,7 +80,7 @@ def camera_rays(camera: CameraModel, offset: tuple[float, float] = (0.0, 0.0)) -
     rays = np.stack(
         [(u - camera.k[0, 2]) / camera.k[0, 0], (v - camera.k[1, 2]) / camera.k[1, 1], np.ones_like(u)], -1
     ).reshape(-1, 3)
-    return (rays / np.linalg.norm(rays, axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(rays / np.linalg.norm(rays, axis=1, keepdims=True), np.float32)
 
 
 class Renderer:
@@ -89,12 +90,16 @@ class Renderer:
         self._scene = scene
         self._tracer = Tracer(scene.still)
         self._samples = samples
+        self._t_s: float | None = None
         self._rays = functools.lru_cache(maxsize=8)(camera_rays)
 
     def set_time(self, t_s: float) -> None:
         """Put everything that moves where it is at t_s."""
-        scene = self._scene
-        self._tracer.set_movers(meshes_near(scene.movers, t_s, scene.drive.travelled(t_s), _MOVERS_REACH_M))
+        if t_s == self._t_s:
+            return
+        self._t_s, scene = t_s, self._scene
+        x = scene.drive.travelled(t_s)
+        self._tracer.set_movers(meshes_between(scene.movers, t_s, x - _MOVERS_BEHIND_M, x + _MOVERS_AHEAD_M))
 
     def radiance(self, camera: CameraModel, pose: NDArray[np.float64]) -> NDArray[np.float32]:
         """Render linear light (H, W, 3) as a camera at pose (optical frame to street, (4, 4)) receives it."""
@@ -102,7 +107,7 @@ class Renderer:
         total = np.zeros((camera.height * camera.width, 3), np.float32)
         for index, offset in enumerate(offsets):
             total += self._sample(self._rays(camera, offset), camera, pose, index)
-        return (total / len(offsets)).reshape(camera.height, camera.width, 3)
+        return np.asarray(total / len(offsets), np.float32).reshape(camera.height, camera.width, 3)
 
     def _sample(
         self, rays: NDArray[np.float32], camera: CameraModel, pose: NDArray[np.float64], index: int

@@ -50,7 +50,7 @@ def build_scene(rng: np.random.Generator, *, duration_s: float, speed_mps: float
     light = Daylight.drawn(rng)
     reach = drive.travelled(duration_s)
     end = 3.0 * math.ceil((reach + VIEW_M) / 3.0)
-    first = float(rng.uniform(24.0, 32.0))
+    first = 3.0 * float(rng.integers(8, 11))  # the railway must lie between lots, on the pitch of the windows
     crossings = [float(x) for x in np.arange(first, end - 20, 66.0)]
     rails, bridge = first + 21.0, first + 44.0
     still = street(rng, end, crossings, rails, bridge)
@@ -70,7 +70,7 @@ def _crossing(rng: np.random.Generator, drive: Drive, crossings: list[float]) ->
             pace = float(rng.uniform(1.2, 1.6))
             width = 2 * (KERB_M + 0.5)
             start = min(arrival - width / pace - rng.uniform(1.5, 3.5), 8.0) if math.isfinite(arrival) else 1.0
-            place = (x + float(rng.uniform(-1.2, 1.2)), side * (KERB_M + 0.5), SIDEWALK_Z * 0.0)
+            place = (x + float(rng.uniform(-1.2, 1.2)), side * (KERB_M + 0.5), 0.0)
             person = walker(rng, height=float(rng.uniform(1.6, 1.85)))
             people.append(Pedestrian(person, *place, -side * math.pi / 2, pace, start, start + width / pace))
     return people
@@ -87,12 +87,8 @@ def _strolling(rng: np.random.Generator, end: float) -> list[Mover]:
             people.append(Pedestrian(person, *place, SIDEWALK_Z, heading, pace))
             if rng.random() < 0.15:
                 ahead = place[0] + math.cos(heading) * 0.9
-                people.append(_Led(dog().moved(z=SIDEWALK_Z), ahead, place[1] - 0.35, math.cos(heading) * pace))
+                people.append(Vehicle(dog().moved(z=SIDEWALK_Z), ahead, place[1] - 0.35, math.cos(heading) * pace))
     return people
-
-
-_Led = Vehicle
-"""A dog on a lead moves as a vehicle does: rigidly, along x."""
 
 
 def _vehicles(

@@ -69,34 +69,42 @@ def sky_radiance(dx: float, dy: float, dz: float, sun: NDArray[np.float32]) -> t
 
 
 @njit(cache=True)
+def _flat_pattern(kind: int, p: tuple[float, float, float], width: float) -> float:
+    """Factor on the colour of what lies on the ground or grows."""
+    x, y, z = p
+    if kind == _ASPHALT:
+        patch = noise(0.11 * x, 0.35 * y, 0.0) - 0.5
+        return 1.0 + 0.28 * patch + 0.22 * grain(x, y, z, 2.5, width) + 0.25 * grain(x, y, z, 14.0, width)
+    if kind == _PAVING:
+        joint, other = pulse(x / 0.6, 0.0, 0.05, width / 0.6), pulse(y / 0.6, 0.0, 0.05, width / 0.6)
+        tone = 0.16 * (cell(x / 0.6, y / 0.6, 0.0) - 0.5) * max(0.0, 1.0 - 2.0 * width)
+        return 1.0 + tone + 0.2 * grain(x, y, z, 1.3, width) - 0.35 * (joint + other - joint * other)
+    if kind == _GRASS:
+        return 1.0 + 0.5 * grain(x, y, z, 0.5, width) + 0.7 * grain(x, y, z, 5.0, width)
+    return 1.0 + 0.8 * grain(x, y, z, 1.6, width) + 1.2 * grain(x, y, z, 6.0, width)
+
+
+@njit(cache=True)
 def _pattern(
     kind: int, p: tuple[float, float, float], n: tuple[float, float, float], width: float
 ) -> tuple[float, float, float]:
     """Modulate a material's colour at a point: a factor, a share of window frame and a share of glass."""
     x, y, z = p
     along = x if abs(n[1]) > abs(n[0]) else y
-    if kind == _ASPHALT:
-        patch = noise(0.11 * x, 0.35 * y, 0.0) - 0.5
-        return 1.0 + 0.28 * patch + 0.22 * grain(x, y, z, 2.5, width) + 0.25 * grain(x, y, z, 14.0, width), 0.0, 0.0
-    if kind == _PAVING and abs(n[2]) > 0.5:
-        joint = pulse(x / 0.6, 0.0, 0.05, width / 0.6)
-        other = pulse(y / 0.6, 0.0, 0.05, width / 0.6)
-        tone = 0.16 * (cell(x / 0.6, y / 0.6, 0.0) - 0.5) * max(0.0, 1.0 - 2.0 * width)
-        return 1.0 + tone + 0.2 * grain(x, y, z, 1.3, width) - 0.35 * (joint + other - joint * other), 0.0, 0.0
-    if kind == _GRASS:
-        return 1.0 + 0.5 * grain(x, y, z, 0.5, width) + 0.7 * grain(x, y, z, 5.0, width), 0.0, 0.0
-    if kind == _LEAVES:
-        return 1.0 + 0.8 * grain(x, y, z, 1.6, width) + 1.2 * grain(x, y, z, 6.0, width), 0.0, 0.0
-    if kind in (_BRICK_FACADE, _PLASTER_FACADE):
-        stain = 0.18 * grain(x, y, z, 0.35, width) - 0.12 * math.exp(-0.8 * max(z, 0.0))
-        mortar = bricks(along, z, width) if kind == _BRICK_FACADE else 0.0
-        frame, glass = panes(along, z, width) if abs(n[2]) < 0.5 else (0.0, 0.0)
-        return 1.0 + stain + 0.5 * mortar, frame, glass
-    if kind == _BRICK:
-        return 1.0 + 0.3 * grain(x, y, z, 2.0, width) + 0.6 * bricks(along, z, width), 0.0, 0.0
-    if kind == _ROOF:
-        return 1.0 - 0.3 * pulse(z / 0.2, 0.0, 0.25, width / 0.2) + 0.3 * grain(x, y, z, 3.0, width), 0.0, 0.0
-    return 1.0, 0.0, 0.0
+    factor, frame, glass = 1.0, 0.0, 0.0
+    if kind in (_ASPHALT, _PAVING, _GRASS, _LEAVES):
+        factor = _flat_pattern(kind, p, width)
+    elif kind in (_BRICK_FACADE, _PLASTER_FACADE):
+        factor += 0.18 * grain(x, y, z, 0.35, width) - 0.12 * math.exp(-0.8 * max(z, 0.0))
+        if kind == _BRICK_FACADE:
+            factor += 0.5 * bricks(along, z, width)
+        if abs(n[2]) < 0.5:
+            frame, glass = panes(along, z, width)
+    elif kind == _BRICK:
+        factor += 0.3 * grain(x, y, z, 2.0, width) + 0.6 * bricks(along, z, width)
+    elif kind == _ROOF:
+        factor += 0.3 * grain(x, y, z, 3.0, width) - 0.3 * pulse(z / 0.2, 0.0, 0.25, width / 0.2)
+    return factor, frame, glass
 
 
 @njit(cache=True)
@@ -164,4 +172,3 @@ def shade(
                 value += 0.9 * rgb[face[i], c]
             hazy = 0.62 if c == 0 else 0.7 if c == 1 else 0.8
             out[i, c] = clear * value + (1 - clear) * hazy
-

@@ -26,7 +26,7 @@ from any2seg_sim.renderer import Renderer
 from any2seg_sim.rig import FRAME_IDS, Rig
 from any2seg_sim.scene import Scene, build_scene
 from any2seg_sim.sensors import camera, depth, lidar
-from any2seg_sim.sensors.events import EventCamera
+from any2seg_sim.sensors.events import EVENT_SPREAD, EventCamera
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +56,6 @@ class Reading:
     frame: SensorFrame
     labels: NDArray[np.uint8] | None = None
     rings: NDArray[np.uint16] | None = None
-
 
     def shifted(self, by_ns: int) -> Reading:
         """Give the same reading taken by_ns nanoseconds later."""
@@ -127,7 +126,9 @@ class SliceRenderer:
             if after < stamp_ns <= until:
                 pose = self._look(stamp_ns) @ self._rig.lidar_in_base
                 size = {"rings": settings.lidar_rings, "columns": settings.lidar_columns}
-                found.append((stamp_ns, lidar.sweep(self._renderer, pose, **size, noise=self._noise(_LIDAR_NOISE, number))))
+                found.append(
+                    (stamp_ns, lidar.sweep(self._renderer, pose, **size, noise=self._noise(_LIDAR_NOISE, number)))
+                )
         return found
 
 
@@ -168,8 +169,7 @@ def render_drive(settings: DriveSettings, *, workers: int = 1, progress: bool = 
 
 def _readings(settings: DriveSettings, workers: int, *, progress: bool) -> Iterator[Reading]:
     rng = np.random.default_rng([settings.seed, _EVENT_NOISE])
-    spread = {} if settings.noise else {"spread": 0.0, "refractory_ns": 0}
-    events = EventCamera(threshold=settings.event_threshold, rng=rng, **spread)
+    events = EventCamera(threshold=settings.event_threshold, rng=rng, spread=EVENT_SPREAD if settings.noise else 0.0)
     slices = _in_process(settings) if workers == 1 else _in_processes(settings, workers)
     for part in tqdm(slices, total=settings.images, desc="drive", unit="image", disable=not progress):
         yield from sorted(_read_out(part, events), key=lambda reading: reading.frame.end_ns)

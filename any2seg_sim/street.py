@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from any2seg_sim.lots import DECK, FRONT_M, GRASS, LOTS, RAILWAY_M, SIDEWALK_Z, railway
+from any2seg_sim.lots import DECK, FRONT_M, GRASS, LOTS, RAILWAY_M, SIDEWALK_Z, lawn, railway
 from any2seg_sim.materials import Label, Paint, Surface
 from any2seg_sim.mesh import Mesh
 from any2seg_sim.objects.buildings import building, footbridge
@@ -29,7 +30,7 @@ from any2seg_sim.objects.vehicles import CAR_COLOURS, CAR_SHAPES, bicycle, bus, 
 from any2seg_sim.shapes import panel, slab
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 KERB_M: Final = 5.9
 LANE_M: Final = 3.5
@@ -61,11 +62,10 @@ def _zebra(x: float) -> list[Mesh]:
 def road(start: float, end: float, crossings: Sequence[float], rails: float) -> Mesh:
     """Build the carriageway with its markings, zebra crossings and the rails of a level crossing."""
     parts = [slab((start, end), (-KERB_M, KERB_M), (-0.4, 0.0), ASPHALT)]
-    for x in np.arange(start, end, 6.0):
-        if min(abs(x + 1.5 - other) for other in (*crossings, rails)) > 5.0:
-            parts.append(_stripe((x, x + 3.0), (-0.07, 0.07)))
+    free = [x for x in np.arange(start, end, 6.0) if min(abs(x + 1.5 - other) for other in (*crossings, rails)) > 5.0]
+    parts += [_stripe((x, x + 3.0), (-0.07, 0.07)) for x in free]
     edges = [start, *sorted((*crossings, rails)), end]
-    for before, after in zip(edges[:-1], edges[1:], strict=True):
+    for before, after in itertools.pairwise(edges):
         if after - before > 8:
             parts += [_stripe((before + 4, after - 4), (y - 0.06, y + 0.06)) for y in (-LANE_M, LANE_M)]
     for x in crossings:
@@ -92,26 +92,25 @@ def _sidewalks(start: float, end: float, rails: float) -> Mesh:
 
 
 def lots(rng: np.random.Generator, start: float, end: float, rails: float, side: int) -> Mesh:
-    """Fill one side of the street with lots, leaving the railway its gap."""
-    parts, x, deck = [], start, list(rng.permutation(DECK))
+    """Fill one side of the street with lots, leaving the railway its place."""
     gap = rails - RAILWAY_M / 2
-    while x < end:
-        length, lot = LOTS[deck.pop()](rng)
-        if x < gap < x + length:
-            length, lot = LOTS["garden"](rng) if gap - x >= 21.0 else (gap - x, None)
-            if gap - x < 21.0:
-                length, lot = railway(rng)
-                x = gap
-        if lot is not None:
+    parts = []
+    for low, high in ((start, gap), (gap + RAILWAY_M, end)):
+        x, deck = low, list(rng.permutation(DECK))
+        while x < high:
+            length, lot = LOTS[deck.pop()](rng)
+            if x + length > high and high < end:
+                length, lot = lawn(rng, high - x)
             parts.append(beside(lot, x if side > 0 else x + length, side, 0.0))
-        x += length
-        deck = deck or list(rng.permutation(DECK))
+            x += length
+            deck = deck or list(rng.permutation(DECK))
+    parts.append(beside(railway(rng), gap if side > 0 else gap + RAILWAY_M, side, 0.0))
     return Mesh.merged(parts)
 
 
 def _furniture(rng: np.random.Generator, start: float, end: float, keep_free: Sequence[float], side: int) -> list[Mesh]:
     """Deal lamps, trees and clutter along a kerb, away from crossings and rails."""
-    clutter = {
+    clutter: dict[str, Callable[[], Mesh]] = {
         "bench": bench,
         "bin": litter_bin,
         "hydrant": hydrant,
@@ -157,7 +156,7 @@ def parked(rng: np.random.Generator, start: float, end: float, keep_free: Sequen
     kinds = list(CAR_SHAPES)
     while x < end:
         length, vehicle = 5.0, None
-        if count % 12 == 5:
+        if count % 12 == 9:
             length, vehicle = (12.0, bus((0.55, 0.08, 0.06))) if side < 0 else (8.5, truck((0.08, 0.25, 0.5)))
         elif rng.random() < 0.72:
             vehicle = car(kinds[rng.integers(len(kinds))], CAR_COLOURS[rng.integers(len(CAR_COLOURS))])
@@ -173,9 +172,7 @@ def parked(rng: np.random.Generator, start: float, end: float, keep_free: Sequen
     return parts
 
 
-def street(
-    rng: np.random.Generator, end: float, crossings: Sequence[float], rails: float, bridge: float
-) -> Mesh:
+def street(rng: np.random.Generator, end: float, crossings: Sequence[float], rails: float, bridge: float) -> Mesh:
     """Build everything that stands still, from START_M to end metres along x."""
     free = (*crossings, rails, bridge)
     parts = [road(START_M, end, crossings, rails), _sidewalks(START_M, end, rails)]

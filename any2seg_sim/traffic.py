@@ -88,7 +88,7 @@ class Pedestrian:
         return self.walker.posed(self._walked(t_s)).moved(x, y, self.z_m, yaw=self.heading)
 
 
-def meshes_near(movers: tuple[Mover, ...], t_s: float, x_m: float, reach_m: float) -> Mesh | None:
-    """Join the movers within reach_m of x_m along the street, or None if there are none."""
-    near = [mover.posed(t_s) for mover in movers if abs(mover.position(t_s)[0] - x_m) < reach_m]
+def meshes_between(movers: tuple[Mover, ...], t_s: float, low_m: float, high_m: float) -> Mesh | None:
+    """Join the movers that are between two places along the street, or None if there are none."""
+    near = [mover.posed(t_s) for mover in movers if low_m < mover.position(t_s)[0] < high_m]
     return Mesh.merged(near) if near else None

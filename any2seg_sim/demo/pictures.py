@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from any2seg_core.frames import UNLABELLED, Modality, subset_key
 from any2seg_sim.demo.drawing import LIGHT, SENSOR_NAMES, Theme, font_of
-from any2seg_sim.demo.record import read_picture
+from any2seg_sim.demo.record import UNTRAINED, read_picture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +53,8 @@ class Tile:
 def tiles(record: DemoRecord, output: OutputRecord) -> list[Tile]:
     """Show a moment: a tile for each sensor, then the labels and, where known, the truth."""
     shown = [sensor_tile(record, output, modality) for modality in record.sensors]
-    shown.append(Tile("Labels", NOTHING, record.classes.colourize(read_picture(output.labels)), note="by any2seg"))
+    maker = "untrained weights" if record.weights == UNTRAINED else "by any2seg"
+    shown.append(Tile("Labels", NOTHING, record.classes.colourize(read_picture(output.labels)), note=maker))
     if output.truth is not None:
         shown.append(Tile("Truth", NOTHING, record.classes.colourize(read_picture(output.truth)), note="reference"))
     return shown

@@ -30,6 +30,14 @@ if TYPE_CHECKING:
 START_MARGIN_S: Final = 0.5
 """Time for the node to take the first camera infos before play begins."""
 
+LOSSES: Final = {
+    "displaced": "frame sets replaced by newer ones",
+    "dropped": "messages that no output needed",
+    "late": "messages too late",
+    "duplicates": "duplicates",
+}
+"""Counts in the diagnostics of what led to nothing, and what the report calls them."""
+
 
 @dataclass(frozen=True)
 class Playable:
@@ -93,7 +101,7 @@ class DemoNode(Node):
         self._start_s = 0.0
         self._node_name = node_name
         types = {message.topic: message.type_name for message in messages}
-        self._ports = {
+        self._ports: dict[str, Any] = {
             topic: self.create_publisher(compat.message_class(name), topic, qos.stream("reliable", 100))
             for topic, name in types.items()
         }
@@ -102,7 +110,7 @@ class DemoNode(Node):
         self.create_subscription(DiagnosticArray, f"{node_name}/used_sensors", self._status_came, profile)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._diagnostics_came, profile)
 
-    def wait_for_node(self, timeout_s: float) -> bool:
+    def wait_for_subscriptions(self, timeout_s: float) -> bool:
         """Wait until the segmentation node listens to every sensor."""
         sensors = {message.topic for message in self._messages if message.modality is not None}
         deadline = time.monotonic() + timeout_s
@@ -144,13 +152,9 @@ class DemoNode(Node):
         for status in message.status:
             source = status.name.rpartition(": ")[2]
             for pair in status.values:
-                if pair.value.isdigit() and int(pair.value) and counts_a_loss(pair.key):
-                    self.log.problems[f"{source}: {pair.key}"] = int(pair.value)
-
-
-def counts_a_loss(key: str) -> bool:
-    """Tell whether a diagnostics value counts messages or frame sets that led to nothing."""
-    return key.startswith("problem.") or key in ("displaced", "dropped", "late", "rejected", "duplicates")
+                reason = LOSSES.get(pair.key, pair.key.removeprefix("problem.") if "problem." in pair.key else "")
+                if reason and pair.value.isdigit() and int(pair.value):
+                    self.log.problems[f"{source}: {reason}"] = int(pair.value)
 
 
 def play_and_record(
@@ -172,7 +176,7 @@ def play_and_record(
     listener = threading.Thread(target=executor.spin, daemon=True)
     listener.start()
     try:
-        if not node.wait_for_node(ready_timeout_s):
+        if not node.wait_for_subscriptions(ready_timeout_s):
             return None
         node.play(progress)
         time.sleep(settle_s)

@@ -11,17 +11,20 @@ import shutil
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import rclpy
 from rosbags.highlevel import AnyReader
 from tqdm import tqdm
 
 from any2seg_core.frames import DELIVER_CLASSES, Modality
+from any2seg_core.model.checkpoint import load_checkpoint
 from any2seg_ros.conversions import image_frame, stamp_ns
 from any2seg_sim.demo.gather import Gallery, output_records
 from any2seg_sim.demo.play import Playable, play_and_record
-from any2seg_sim.demo.record import DemoRecord
+from any2seg_sim.demo.record import UNTRAINED, DemoRecord
 from any2seg_sim.demo.report import write_report
 from any2seg_sim.demo.robot import CAMERA_INFOS, INPUTS, NODE_NAME, NodeDiedError, node_parameters, running_node
 from any2seg_sim.demo.schedule import SENSORS, alive_intervals, demo_faults
@@ -40,7 +43,6 @@ from any2seg_sim.rig import Rig
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from any2seg_sim.demo.play import PlayLog
     from any2seg_sim.demo.record import Fault
@@ -125,7 +127,8 @@ def _read_drive(drive: DriveSettings, bag: Path) -> tuple[list[Playable], Galler
             message: Any = reader.deserialize(raw, connection.msgtype)
             modality = modality_of.get(connection.topic)
             if connection.topic == LABELS_TOPIC:
-                gallery.add_truth(stamp_ns(message.header), image_frame(message, Modality.RGB).data[..., 0])
+                labels = np.asarray(image_frame(message, Modality.RGB).data)[..., 0]
+                gallery.add_truth(stamp_ns(message.header), labels)
             if modality is not None:
                 gallery.add(modality, message)
             if connection.topic in played:
@@ -170,11 +173,11 @@ def _record(
     return DemoRecord(
         outputs=output_records(log, gallery, truth_within_ns=within_ns, folder=labels),
         frames_in={modality: sum(key[0] is modality for key in log.sent_s) for modality in SENSORS},
-        alive={modality: alive_intervals(faults, modality, messages[-1].moment_s) for modality in SENSORS},
+        alive={modality: alive_intervals(faults, modality, duration_s) for modality in SENSORS},
         duration_s=duration_s,
         classes=DELIVER_CLASSES,
         faults=faults,
-        weights=settings.checkpoint,
+        weights=_weights_name(settings.checkpoint),
         dropped=log.problems,
         command=settings.command,
         seed=settings.drive.seed,
@@ -182,6 +185,10 @@ def _record(
         machine=_machine(),
         versions={name: metadata.version(name) for name in PACKAGES if _installed(name)},
     )
+
+
+def _weights_name(checkpoint: str) -> str:
+    return checkpoint if checkpoint == UNTRAINED else load_checkpoint(Path(checkpoint))[1].name
 
 
 def _machine() -> dict[str, str]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -167,8 +168,8 @@ def car(kind: str, rgb: tuple[float, float, float], *, label: Label = Label.CARS
             arch = (axle, side * (half + 0.002), shape.wheel_radius + 0.01)
             parts.append(disc(arch, (0, side, 0), shape.wheel_radius + 0.06, dark, thickness=0.01))
             parts.append(wheel(axle, side * (half - 0.07), shape.wheel_radius, 0.2, label))
-    for side in (-1, 1):
-        parts.append(box((0.12, 0.2, 0.13), (shape.cabin[1] - 0.35, side * (half + 0.06), shape.belt + 0.06), paint))
+    mirror = shape.cabin[1] - 0.35, half + 0.06, shape.belt + 0.06
+    parts += [box((0.12, 0.2, 0.13), (mirror[0], side * mirror[1], mirror[2]), paint) for side in (-1, 1)]
     return Mesh.merged(parts)
 
 
@@ -233,7 +234,7 @@ def _spoked_wheel(x: float, radius: float) -> Mesh:
     turn = np.linspace(0, 2 * np.pi, 17)
     rim = np.stack([x + radius * np.cos(turn), np.zeros(17), radius + radius * np.sin(turn)], 1)
     tyre, steel = _rubber(Label.TWO_WHEELER), _rim(Label.TWO_WHEELER)
-    parts = [tube(tuple(a), tuple(b), 0.03, tyre, sides=5) for a, b in zip(rim[:-1], rim[1:], strict=True)]
+    parts = [tube(tuple(a), tuple(b), 0.03, tyre, sides=5) for a, b in itertools.pairwise(rim)]
     parts += [tube(tuple(rim[i]), tuple(rim[i + 8]), 0.008, steel, sides=4) for i in range(0, 8, 2)]
     return Mesh.merged(parts)
 

@@ -29,10 +29,10 @@ def expose(
         signal = signal + grain * np.sqrt(_READ_NOISE**2 + _SHOT_NOISE**2 * np.maximum(signal, 0))
     signal = np.clip(signal, 0.0, 1.0)
     gamma = np.where(signal <= 0.0031308, 12.92 * signal, 1.055 * signal ** (1 / 2.4) - 0.055)
-    return np.rint(255.0 * gamma).astype(np.uint8)
+    return np.asarray(np.rint(255.0 * gamma), np.uint8)
 
 
 def luminance(radiance: NDArray[np.float32]) -> NDArray[np.float32]:
     """Weigh linear light (..., 3) into brightness (...) as Rec. 709 does."""
     red, green, blue = radiance[..., 0], radiance[..., 1], radiance[..., 2]
-    return np.float32(0.2126) * red + np.float32(0.7152) * green + np.float32(0.0722) * blue
+    return np.asarray(0.2126 * red + 0.7152 * green + 0.0722 * blue, np.float32)

@@ -14,6 +14,8 @@ from any2seg_core.frames import Events
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+EVENT_SPREAD: Final = 0.03
+"""Standard deviation of the thresholds from pixel to pixel, as a share of their mean."""
 LOG_FLOOR: Final = 0.01
 """Added to the brightness before the logarithm, so that black has one."""
 
@@ -71,7 +73,7 @@ class EventCamera:
     began_ns: int = 0
 
     def __init__(
-        self, *, threshold: float, rng: np.random.Generator, spread: float = 0.03, refractory_ns: int = 50_000
+        self, *, threshold: float, rng: np.random.Generator, spread: float = EVENT_SPREAD, refractory_ns: int = 50_000
     ) -> None:
         self._threshold, self._spread, self._refractory_ns, self._rng = threshold, spread, refractory_ns, rng
         self._before: NDArray[np.float32] | None = None

@@ -349,6 +349,7 @@ def test_tiles_tell_used_from_idle_from_dead():
     record = run()
     states = {tile.name: tile.state for tile in tiles(record, record.outputs[2])}
     assert states == {"Camera": "dead", "Events": "used", "LiDAR": "used", "Labels": "none", "Truth": "none"}
+    assert [tile.note for tile in tiles(record, record.outputs[2])[-2:]] == ["untrained weights", "reference"]
     # At 0.68 s, when the second output's anchor was published, the event camera lived.
     assert sensor_tile(record, record.outputs[1], EVENT).state == "alive, not used"
     assert sensor_tile(record, record.outputs[2], RGB).pixels is None
