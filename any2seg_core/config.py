@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 LIVE: Final[dict[str, JsonValue]] = {"live": True}
 """Marks a field that may change while the node runs; all others are read once, at configure."""
 
+UNTRAINED: Final = "untrained"
+"""In place of a checkpoint: seeded random weights; also their name, so that nobody takes their labels for an answer."""
 _ALL_MODALITIES: Final = tuple(modality.value for modality in Modality)
 
 
@@ -41,7 +43,7 @@ def _modalities(names: list[str], only: tuple[str, ...] = _ALL_MODALITIES) -> li
 class Settings(BaseModel):
     """A frozen group of settings that refuses what it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, strict=True, allow_inf_nan=False)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any], *, source: str = "settings") -> Self:
@@ -310,9 +312,17 @@ def describe(settings: type[Settings], prefix: str = "") -> Iterator[Setting]:
 
 
 def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn {"sync.max_wait_s": 1.0} into {"sync": {"max_wait_s": 1.0}}."""
+    """Turn {"sync.max_wait_s": 1.0} into {"sync": {"max_wait_s": 1.0}}.
+
+    Raises:
+        ConfigError: a name is a setting and a group of settings at once.
+    """
     tree: dict[str, Any] = {}
     for name, value in flat.items():
+        clash = next((other for other in flat if other.startswith(f"{name}.")), None)
+        if clash is not None:
+            msg = f"{name}: found {value!r:.80} beside {clash!r}, expected a group of settings; remove one of the two"
+            raise ConfigError(msg)
         *groups, leaf = name.split(".")
         node = tree
         for group in groups:

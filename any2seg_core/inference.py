@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from any2seg_core.config import ModelConfig, PreprocessConfig
+from any2seg_core.config import UNTRAINED, ModelConfig, PreprocessConfig
 from any2seg_core.errors import Any2SegError, CheckpointError, ConfigError, FrameError
 from any2seg_core.frames import DELIVER_CLASSES, CameraModel, Events, FrameSet, LabelMap, Modality, Points, SensorFrame
 from any2seg_core.model.checkpoint import CheckpointInfo, load_checkpoint
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from any2seg_core.frames import ClassTable, FrameData
     from any2seg_core.model.segmentor import Any2Seg, Maps, Prediction
     from any2seg_core.preprocess import ModalityStack
-
-UNTRAINED: Final = "untrained"
-"""Name of a model with random weights, so that nobody takes its labels for an answer."""
 
 _OUT_OF_MEMORY: Final = ("out of memory", "not enough memory", "can't allocate memory")
 
@@ -132,6 +129,10 @@ class Segmenter:
             absent=frame_set.absent,
             classes=self.classes,
         )
+
+    def unusable(self, frame_set: FrameSet) -> dict[Modality, Any2SegError]:
+        """Find the frames for which segment refuses a set, so that the caller can go on with the others."""
+        return self._prepare.unusable(frame_set)
 
     def warm_up(self, height: int, width: int) -> None:
         """Segment a made-up frame of every modality at this image size, so that the first real one is not late."""

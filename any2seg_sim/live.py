@@ -36,20 +36,22 @@ class StreetSimulator(Node):
         writer: describes readings as messages.
 
     Raises:
-        DependencyError: a message type is not installed.
+        DependencyError: a message type is not installed. Without tf2_msgs, which plain installs lack, only the
+            transforms are left out.
     """
 
     def __init__(self, writer: MessageWriter) -> None:
         super().__init__("street_simulator")
         self._writer = writer
-        self._ports: dict[str, Publisher[Any]] = {
-            topic: self.create_publisher(
-                compat.message_class(type_name),
-                topic,
-                qos.latched() if topic == TF_STATIC_TOPIC else qos.stream("reliable", 10),
-            )
-            for topic, type_name in writer.topics.items()
-        }
+        self._ports: dict[str, Publisher[Any]] = {}
+        for topic, type_name in writer.topics.items():
+            if topic == TF_STATIC_TOPIC and compat.optional_type("tf_message") is None:
+                self.get_logger().warning(
+                    f"found no tf2_msgs, so {topic} is not published; give extrinsics as parameters"
+                )
+                continue
+            profile = qos.latched() if topic == TF_STATIC_TOPIC else qos.stream("reliable", 10)
+            self._ports[topic] = self.create_publisher(compat.message_class(type_name), topic, profile)
 
     def play(self, readings: Iterable[Reading], start_ns: int, *, loop: bool = False) -> int:
         """Publish readings of a drive that began at start_ns as if it began now; give the number published.
@@ -58,7 +60,8 @@ class StreetSimulator(Node):
         """
         drive = list(readings)
         begin_ns, begin = time.time_ns() + _HEAD_START_NS, time.monotonic_ns() + _HEAD_START_NS
-        self._publish(self._writer.static(begin_ns))
+        if TF_STATIC_TOPIC in self._ports:
+            self._publish(self._writer.static(begin_ns))
         count = turns = 0
         turn_ns = drive[-1].frame.end_ns - start_ns if drive else 0
         while drive and rclpy.ok() and (loop or not turns):

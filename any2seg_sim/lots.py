@@ -50,10 +50,9 @@ def terrace(rng: np.random.Generator) -> tuple[float, Mesh]:
 
 
 def garden(rng: np.random.Generator) -> tuple[float, Mesh]:
-    """Build a detached house behind a fence or a hedge."""
+    """Build a detached house behind a fence."""
     length = 21.0
-    border = fence(length) if rng.random() < 0.6 else hedge(rng, length)
-    parts = [_ground(length, GRASS), _at(border, 0, 0.5), _at(building(rng, 4, 2, depth_columns=3), 3, 6)]
+    parts = [_ground(length, GRASS), _at(fence(length), 0, 0.5), _at(building(rng, 4, 2, depth_columns=3), 3, 6)]
     parts += [_at(tree(rng, height=rng.uniform(5, 7)), 17.5, 3.5)]
     parts += [_at(bush(rng), rng.uniform(1, 16), rng.uniform(1.8, 4.5)) for _ in range(4)]
     return length, Mesh.merged(parts)
@@ -122,5 +121,16 @@ LOTS: Final[dict[str, Callable[[np.random.Generator], tuple[float, Mesh]]]] = {
     "plaza": plaza,
     "slope": slope,
 }
-DECK: Final = ("terrace", "garden", "terrace", "park", "walled", "terrace", "plaza", "slope", "terrace")
-"""One of each kind and more terraces, so that every street has every class; each side deals them in its own order."""
+
+
+def dealt(rng: np.random.Generator) -> tuple[list[str], list[str]]:
+    """Deal the names of the lots for both sides of a street, last one first.
+
+    Between the terraces near the start each other kind comes once, on one side or the other, so that no street
+    lacks a class.
+    """
+    special = [name for name in rng.permutation(list(LOTS)) if name != "terrace"]
+    first, second = (["terrace", *special[2:], "terrace"], ["terrace", special[0], "terrace", special[1]])
+    if rng.random() < 0.5:
+        first, second = second, first
+    return first[::-1], second[::-1]

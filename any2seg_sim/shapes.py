@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,10 +29,22 @@ def panel(corners: Sequence[Vec], paint: Paint) -> Mesh:
     return Mesh.painted(np.array(corners, np.float64), fan, paint)
 
 
+@functools.cache
+def _unit_box() -> NDArray[np.float64]:
+    """Corners of a unit cube's triangles, unshared, so that edges stay sharp."""
+    solid = trimesh.creation.box()
+    return np.asarray(solid.vertices[solid.faces].reshape(-1, 3), np.float64)
+
+
+@functools.cache
+def _unit_ball(level: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    solid = trimesh.creation.icosphere(subdivisions=level)
+    return np.asarray(solid.vertices, np.float64), np.asarray(solid.faces, np.int64)
+
+
 def box(size: Vec, centre: Vec, paint: Paint) -> Mesh:
     """Build a box with sharp edges, sides along the axes."""
-    solid = trimesh.creation.box(extents=size)
-    vertices = solid.vertices[solid.faces].reshape(-1, 3) + np.array(centre)
+    vertices = _unit_box() * np.array(size) + np.array(centre)
     return Mesh.painted(vertices, np.arange(len(vertices)).reshape(-1, 3), paint)
 
 
@@ -44,8 +57,8 @@ def slab(x: tuple[float, float], y: tuple[float, float], z: tuple[float, float],
 
 def ball(centre: Vec, radii: Vec, paint: Paint, *, level: int = 1) -> Mesh:
     """Build an ellipsoid from an icosahedron split `level` times."""
-    solid = trimesh.creation.icosphere(subdivisions=level)
-    return Mesh.painted(solid.vertices * np.array(radii) + np.array(centre), solid.faces, paint)
+    vertices, faces = _unit_ball(level)
+    return Mesh.painted(vertices * np.array(radii) + np.array(centre), faces, paint)
 
 
 def loft(rings: NDArray[np.floating], paint: Paint, *, sharp: bool = False) -> Mesh:

@@ -9,6 +9,7 @@ whatever the number of workers.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import multiprocessing
 from collections import deque
@@ -79,9 +80,13 @@ class _Slice:
 
 
 def scene_of(settings: DriveSettings) -> Scene:
-    """Build the scene that a drive goes through."""
-    rng = np.random.default_rng([settings.seed, _SCENE])
-    return build_scene(rng, duration_s=settings.images / settings.rate_hz, speed_mps=settings.speed_mps)
+    """Build the scene that a drive goes through, or take the one that the last such drive went through."""
+    return _scene(settings.seed, settings.images / settings.rate_hz, settings.speed_mps)
+
+
+@functools.lru_cache(maxsize=1)
+def _scene(seed: int, duration_s: float, speed_mps: float) -> Scene:
+    return build_scene(np.random.default_rng([seed, _SCENE]), duration_s=duration_s, speed_mps=speed_mps)
 
 
 class SliceRenderer:

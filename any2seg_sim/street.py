@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from any2seg_sim.lots import DECK, FRONT_M, GRASS, LOTS, RAILWAY_M, SIDEWALK_Z, lawn, railway
+from any2seg_sim.lots import FRONT_M, GRASS, LOTS, RAILWAY_M, SIDEWALK_Z, dealt, lawn, railway
 from any2seg_sim.materials import Label, Paint, Surface
 from any2seg_sim.mesh import Mesh
 from any2seg_sim.objects.buildings import building, footbridge
@@ -91,19 +91,19 @@ def _sidewalks(start: float, end: float, rails: float) -> Mesh:
     return Mesh.merged(parts)
 
 
-def lots(rng: np.random.Generator, start: float, end: float, rails: float, side: int) -> Mesh:
-    """Fill one side of the street with lots, leaving the railway its place."""
-    gap = rails - RAILWAY_M / 2
-    parts = []
-    for low, high in ((start, gap), (gap + RAILWAY_M, end)):
-        x, deck = low, list(rng.permutation(DECK))
-        while x < high:
-            length, lot = LOTS[deck.pop()](rng)
-            if x + length > high and high < end:
-                length, lot = lawn(rng, high - x)
-            parts.append(beside(lot, x if side > 0 else x + length, side, 0.0))
-            x += length
-            deck = deck or list(rng.permutation(DECK))
+def lots(rng: np.random.Generator, deck: list[str], end: float, rails: float, side: int) -> Mesh:
+    """Fill one side of the street with the lots of the deck, then any, leaving the railway its place."""
+    gap, names = rails - RAILWAY_M / 2, list(LOTS)
+    parts, x = [], START_M
+    while x < end:
+        name = deck.pop() if deck else names[rng.integers(len(names))]
+        length, lot = LOTS[name](rng)
+        if x < gap < x + length:
+            deck.append(name)
+            length, lot = lawn(rng, gap - x)
+        parts.append(beside(lot, x if side > 0 else x + length, side, 0.0))
+        x += length
+        x += RAILWAY_M if x == gap else 0.0
     parts.append(beside(railway(rng), gap if side > 0 else gap + RAILWAY_M, side, 0.0))
     return Mesh.merged(parts)
 
@@ -176,8 +176,8 @@ def street(rng: np.random.Generator, end: float, crossings: Sequence[float], rai
     """Build everything that stands still, from START_M to end metres along x."""
     free = (*crossings, rails, bridge)
     parts = [road(START_M, end, crossings, rails), _sidewalks(START_M, end, rails)]
-    for side in (-1, 1):
-        parts.append(lots(rng, START_M, end, rails, side))
+    for side, deck in zip((-1, 1), dealt(rng), strict=True):
+        parts.append(lots(rng, deck, end, rails, side))
         parts += _furniture(rng, START_M, end, free, side)
         parts += parked(rng, START_M + 4, end - 10, free, side)
     parts += _signals(rng, crossings, end)

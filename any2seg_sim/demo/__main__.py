@@ -9,8 +9,8 @@ import os
 import sys
 from pathlib import Path
 
+from any2seg_core.config import UNTRAINED
 from any2seg_core.errors import Any2SegError
-from any2seg_core.inference import UNTRAINED
 from any2seg_sim.demo.report import summary_table
 from any2seg_sim.demo.run import DemoSettings, run_demo
 from any2seg_sim.settings import DriveSettings

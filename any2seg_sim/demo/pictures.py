@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
+from any2seg_core.config import UNTRAINED
 from any2seg_core.frames import UNLABELLED, Modality, subset_key
 from any2seg_sim.demo.drawing import LIGHT, SENSOR_NAMES, Theme, font_of
-from any2seg_sim.demo.record import UNTRAINED, read_picture
+from any2seg_sim.demo.record import read_picture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

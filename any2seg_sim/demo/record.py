@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from PIL import Image
 
+from any2seg_core.config import UNTRAINED
 from any2seg_core.errors import FrameError
 from any2seg_core.frames import ClassTable, Modality, in_canonical_order
 
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 Picture: TypeAlias = "NDArray[np.uint8] | Path"
 Interval: TypeAlias = tuple[float, float]
-UNTRAINED = "untrained"
-"""Name of weights that were never trained."""
 
 
 def read_picture(picture: Picture) -> NDArray[np.uint8]:

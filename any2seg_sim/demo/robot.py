@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 from any2seg_core.errors import Any2SegError
-from any2seg_core.frames import Modality
 from any2seg_ros.conversions.geometry import quaternion
 
 if TYPE_CHECKING:
@@ -24,17 +23,6 @@ if TYPE_CHECKING:
     from any2seg_sim.rig import Rig
 
 NODE_NAME: Final = "/segmentation_node"
-INPUTS: Final = {
-    Modality.RGB: "rgb/image",
-    Modality.DEPTH: "depth/image",
-    Modality.EVENT: "event/events",
-    Modality.LIDAR: "lidar/points",
-}
-CAMERA_INFOS: Final = {
-    Modality.RGB: "rgb/camera_info",
-    Modality.DEPTH: "depth/camera_info",
-    Modality.EVENT: "event/camera_info",
-}
 STOP_TIMEOUT_S: Final = 20.0
 _GUARD: Final = "_ROS_WHEELS_BOOTSTRAP_COMPLETE"
 """Set by rclpy's wheels in their own process; a child must make its own start."""

@@ -19,14 +19,16 @@ import rclpy
 from rosbags.highlevel import AnyReader
 from tqdm import tqdm
 
+from any2seg_core.config import UNTRAINED
 from any2seg_core.frames import DELIVER_CLASSES, Modality
 from any2seg_core.model.checkpoint import load_checkpoint
 from any2seg_ros.conversions import image_frame, stamp_ns
+from any2seg_ros.topics import CAMERA_INFO_TOPICS, DATA_TOPICS
 from any2seg_sim.demo.gather import Gallery, output_records
 from any2seg_sim.demo.play import Playable, play_and_record
-from any2seg_sim.demo.record import UNTRAINED, DemoRecord
+from any2seg_sim.demo.record import DemoRecord
 from any2seg_sim.demo.report import write_report
-from any2seg_sim.demo.robot import CAMERA_INFOS, INPUTS, NODE_NAME, NodeDiedError, node_parameters, running_node
+from any2seg_sim.demo.robot import NODE_NAME, NodeDiedError, node_parameters, running_node
 from any2seg_sim.demo.schedule import SENSORS, alive_intervals, demo_faults
 from any2seg_sim.messages import (
     CAMERA_INFO_TOPIC,
@@ -49,13 +51,13 @@ if TYPE_CHECKING:
     from any2seg_sim.demo.report import DemoReport
     from any2seg_sim.settings import DriveSettings
 
-TOPICS: Final = {
+ROBOT_TOPICS: Final = {
     Modality.RGB: CAMERA_TOPIC,
     Modality.DEPTH: DEPTH_TOPIC,
     Modality.EVENT: EVENT_TOPIC,
     Modality.LIDAR: LIDAR_TOPIC,
 }
-CAMERA_INFO_TOPICS: Final = {
+ROBOT_CAMERA_INFOS: Final = {
     Modality.RGB: CAMERA_INFO_TOPIC,
     Modality.DEPTH: DEPTH_INFO_TOPIC,
     Modality.EVENT: EVENT_INFO_TOPIC,
@@ -97,7 +99,8 @@ def run_demo(settings: DemoSettings, folder: Path) -> DemoReport:
     faults = demo_faults(messages[-1].moment_s)
     rig = Rig.of(settings.drive)
     parameters = node_parameters(rig, settings.checkpoint, settings.short_side_px)
-    remaps = {INPUTS[m]: TOPICS[m] for m in SENSORS} | {CAMERA_INFOS[m]: CAMERA_INFO_TOPICS[m] for m in CAMERA_INFOS}
+    remaps = {topic: ROBOT_TOPICS[modality] for modality, topic in DATA_TOPICS.items()}
+    remaps |= {topic: ROBOT_CAMERA_INFOS[modality] for modality, topic in CAMERA_INFO_TOPICS.items()}
     started = datetime.now(timezone.utc).isoformat(timespec="seconds")
     with running_node(folder, parameters, remaps):
         log = _play(messages, faults, folder)
@@ -119,9 +122,9 @@ def _record_drive(settings: DemoSettings, bag: Path) -> None:
 
 def _read_drive(drive: DriveSettings, bag: Path) -> tuple[list[Playable], Gallery]:
     """Read the drive's messages to play, and its pictures and truth for the report."""
-    modality_of = {topic: modality for modality, topic in TOPICS.items()}
+    modality_of = {topic: modality for modality, topic in ROBOT_TOPICS.items()}
     gallery, messages = Gallery(Rig.of(drive)), []
-    played = {*TOPICS.values(), *CAMERA_INFO_TOPICS.values()}
+    played = {*ROBOT_TOPICS.values(), *ROBOT_CAMERA_INFOS.values()}
     with AnyReader([bag]) as reader:
         for connection, log_ns, raw in reader.messages():
             message: Any = reader.deserialize(raw, connection.msgtype)

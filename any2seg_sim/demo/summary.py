@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from any2seg_core.config import UNTRAINED
 from any2seg_core.frames import subset_key
 from any2seg_core.metrics import AbsentClasses, ConfusionMatrix
-from any2seg_sim.demo.record import UNTRAINED, DemoRecord, Interval, read_picture
+from any2seg_sim.demo.record import DemoRecord, Interval, read_picture
 
 SCHEMA_VERSION = 1
 NO_OUTPUT, NEVER_STOPPED, STOPPED = "no_output", "never_stopped", "stopped"

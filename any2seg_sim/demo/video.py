@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from PIL import Image, ImageDraw
 
+from any2seg_core.config import UNTRAINED
 from any2seg_core.errors import DependencyError
 from any2seg_sim.demo.drawing import DARK, SENSOR_NAMES, font_of
 from any2seg_sim.demo.pictures import (
@@ -24,7 +25,6 @@ from any2seg_sim.demo.pictures import (
     seen_classes,
     tiles,
 )
-from any2seg_sim.demo.record import UNTRAINED
 from any2seg_sim.demo.timeline import time_span, timeline
 
 if TYPE_CHECKING:

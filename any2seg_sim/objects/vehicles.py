@@ -165,7 +165,7 @@ def car(kind: str, rgb: tuple[float, float, float], *, label: Label = Label.CARS
     dark = Paint(label, Surface.PLAIN, (0.015, 0.015, 0.015))
     for axle in shape.axles:
         for side in (-1, 1):
-            arch = (axle, side * (half + 0.002), shape.wheel_radius + 0.01)
+            arch = (axle, side * (half + 0.002), shape.wheel_radius + 0.07)
             parts.append(disc(arch, (0, side, 0), shape.wheel_radius + 0.06, dark, thickness=0.01))
             parts.append(wheel(axle, side * (half - 0.07), shape.wheel_radius, 0.2, label))
     mirror = shape.cabin[1] - 0.35, half + 0.06, shape.belt + 0.06
