@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Start segmentation_node: ros2 launch any2seg segmentation.launch.py checkpoint:=/path/to/checkpoint."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -11,6 +12,12 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 CONFIG = Path(__file__).resolve().parent.parent / "config"
+
+PROFILE_VARIABLES = ["FASTDDS_DEFAULT_PROFILES_FILE"]
+if os.environ.get("ROS_DISTRO") in ("humble", "iron", "jazzy"):
+    # Fast DDS 2 reads the old name; Fast DDS 3 warns of it.
+    PROFILE_VARIABLES.append("FASTRTPS_DEFAULT_PROFILES_FILE")
+PROFILE = os.environ.get(PROFILE_VARIABLES[0], str(CONFIG / "fastdds.xml"))
 
 INPUTS = ("rgb/image", "rgb/camera_info", "depth/image", "depth/camera_info")
 INPUTS += ("event/events", "event/camera_info", "lidar/points")
@@ -34,7 +41,7 @@ def arguments() -> list[DeclareLaunchArgument]:
         DeclareLaunchArgument("respawn", default_value="false", description="start the node again if it ends"),
         DeclareLaunchArgument("log_level", default_value="info", description="debug, info, warn, error or fatal"),
         DeclareLaunchArgument("python", default_value=sys.executable, description="interpreter that has torch"),
-        DeclareLaunchArgument("fastdds_profile", default_value=str(CONFIG / "fastdds.xml"), description="transport"),
+        DeclareLaunchArgument("fastdds_profile", default_value=PROFILE, description="XML profile of the transport"),
         *(DeclareLaunchArgument(topic_argument(topic), default_value=topic) for topic in INPUTS),
     ]
 
@@ -74,8 +81,7 @@ def generate_launch_description() -> LaunchDescription:
     return LaunchDescription(
         [
             *arguments(),
-            SetEnvironmentVariable("FASTDDS_DEFAULT_PROFILES_FILE", profile),
-            SetEnvironmentVariable("FASTRTPS_DEFAULT_PROFILES_FILE", profile),
+            *(SetEnvironmentVariable(name, profile) for name in PROFILE_VARIABLES),
             OpaqueFunction(function=segmentation_node),
         ]
     )

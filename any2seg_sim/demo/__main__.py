@@ -40,7 +40,7 @@ def main() -> int:
     try:
         width, height = arguments.size
         drive = DriveSettings(
-            seed=arguments.seed, duration_s=arguments.duration, width=width, height=height, samples=1, subframes=4
+            seed=arguments.seed, duration_s=arguments.duration, width=width, height=height, samples=2, subframes=4
         )
         command = " ".join(["python -m any2seg_sim.demo", *sys.argv[1:]])
         settings = DemoSettings(drive, arguments.checkpoint, arguments.short_side, arguments.workers, command)

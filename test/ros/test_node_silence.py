@@ -3,6 +3,7 @@
 """With a dead camera the node goes on; side by side, the rule that all inputs are required falls silent."""
 
 import itertools
+import threading
 import time
 
 import pytest
@@ -33,6 +34,29 @@ class AllInputsRequired:
                 queue.remove(used[0])
 
 
+class StallWatch:
+    """Measures how long this process was kept from running at most: a pause of the machine is none of the node."""
+
+    def __init__(self):
+        self.longest_s = 0.0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def _watch(self, nap_s=0.01):
+        while not self._over.is_set():
+            begin = time.monotonic()
+            time.sleep(nap_s)
+            self.longest_s = max(self.longest_s, time.monotonic() - begin - nap_s)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._over.set()
+        self._thread.join()
+
+
 @pytest.mark.slow
 def test_output_never_pauses_longer_than_two_periods_plus_max_wait_when_the_camera_dies(started):
     _, robot = started
@@ -48,17 +72,19 @@ def test_output_never_pauses_longer_than_two_periods_plus_max_wait_when_the_came
         robot.tick(SENSORS, PERIOD_S)
     died = time.monotonic()
     ticks = [died]
-    for _ in range(12):
-        ticks.append(time.monotonic())
-        robot.tick((Modality.DEPTH, Modality.EVENT, Modality.LIDAR), PERIOD_S)
+    with StallWatch() as stall:
+        for _ in range(12):
+            ticks.append(time.monotonic())
+            robot.tick((Modality.DEPTH, Modality.EVENT, Modality.LIDAR), PERIOD_S)
     end = time.monotonic()
 
     times = [t for t in robot.heard.times if t > died - 3 * PERIOD_S]
     pauses = [later - earlier for earlier, later in itertools.pairwise([*times, end])]
-    # What the machine itself was late by is not the node's pause: the periods really kept, and the model's time.
+    # What the machine was late by is not the node's pause: the periods really kept, the model's time, and stalls.
     period_s = max(later - earlier for earlier, later in itertools.pairwise(ticks))
     latency_s = max(float(values["latency_ms"]) for _, values in robot.used_sets()) / 1e3
-    assert max(pauses) <= 2 * period_s + MAX_WAIT_S + latency_s, pauses
+    bound_s = 2 * period_s + MAX_WAIT_S + latency_s + 2 * stall.longest_s
+    assert max(pauses) <= bound_s, (pauses, period_s, latency_s, stall.longest_s)
     assert len([t for t in robot.heard.times if t > died]) >= 10
     assert robot.used_sets()[-1][0] == "depth+event+lidar"
 
