@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from any2seg_core.config import PreprocessConfig
+    from any2seg_core.errors import Any2SegError
     from any2seg_core.frames import FrameSet, SensorFrame
 
 SIZE_MULTIPLE: Final = 32
@@ -116,6 +117,22 @@ class Preprocessor:
             if present[slot]:
                 pixels[0, slot] = self.prepare(frame_set.frames[modality], size, frame_set.view)
         return ModalityStack(torch.from_numpy(pixels), torch.tensor([present]), self.modalities, frame_set.output_size)
+
+    def unusable(self, frame_set: FrameSet) -> dict[Modality, Any2SegError]:
+        """Look at each frame alone and find those that cannot be prepared or are not finite, and why.
+
+        Raises:
+            FrameError: the set as a whole has no output size.
+        """
+        size = input_size(frame_set.output_size, self.config.short_side_px)
+        broken: dict[Modality, Any2SegError] = {}
+        for modality in self.modalities:
+            if modality in frame_set.frames:
+                try:
+                    _check_finite(modality, self.prepare(frame_set.frames[modality], size, frame_set.view))
+                except (FrameError, CalibrationError) as error:
+                    broken[modality] = error
+        return broken
 
     def prepare(
         self, frame: SensorFrame, size: tuple[int, int], view: CameraModel | None = None
@@ -236,6 +253,14 @@ def _look_up(image: NDArray[np.uint8], table: NDArray[np.float32], pixels: NDArr
         for channel in range(3):
             for column in range(image.shape[1]):
                 pixels[channel, row, column] = table[channel, image[row, column, channel]]
+
+
+def _check_finite(modality: Modality, pixels: NDArray[np.float32]) -> None:
+    if not np.isfinite(pixels).all():
+        msg = (
+            f"preprocessor: found pixels of {modality.value!r} that are not finite, expected numbers; check the sensor"
+        )
+        raise FrameError(msg)
 
 
 def _channels_first(image: NDArray[np.float32]) -> NDArray[np.float32]:

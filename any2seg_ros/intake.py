@@ -7,10 +7,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from any2seg_core.errors import Any2SegError, FrameError
+from any2seg_core.errors import FrameError
 from any2seg_core.frames import Modality, SensorFrame
 from any2seg_core.synchronizer import DropTolerantSynchronizer, Match, StreamPolicy, StreamStatus, SyncPolicy
 from any2seg_ros.conversions import cloud_frame, depth_frame, image_frame
+from any2seg_ros.diagnostics import describe_problem
 from any2seg_ros.event_codecs import EventReader
 
 if TYPE_CHECKING:
@@ -42,11 +43,21 @@ class Intake:
         report: Callable[[str, str, str], None],
     ) -> None:
         self._report = report
-        self._converters = {modality: _converter(config, modality) for modality in modalities}
+        self._events = _event_reader(config) if Modality.EVENT in modalities else None
+        self._converters = {modality: self._converter(config, modality) for modality in modalities}
         self._synchronizer: DropTolerantSynchronizer[Modality, SensorFrame] = DropTolerantSynchronizer(
             {modality: _stream_policy(config, modality, event_window_s) for modality in modalities},
             _sync_policy(config, modalities),
         )
+
+    def _converter(self, config: NodeConfig, modality: Modality) -> Converter:
+        if modality is Modality.DEPTH:
+            return partial(depth_frame, unit_m=config.depth.unit_m)
+        if modality is Modality.LIDAR:
+            return partial(cloud_frame, intensity_field=config.lidar.intensity_field)
+        if modality is Modality.EVENT and self._events is not None:
+            return self._events.frame
+        return partial(image_frame, modality=modality)
 
     def add(self, modality: Modality, message: Any, arrival_ns: int) -> list[Match[Modality, SensorFrame]]:
         """Take a message; give the matches that it completes, oldest first.
@@ -59,9 +70,10 @@ class Intake:
         try:
             frame = self._converters[modality](message)
             _check_stamp(frame)
-        except Any2SegError as error:
-            self._synchronizer.reject(modality, str(error))
-            self._report(modality.value, "refused", str(error))
+        except Exception as error:  # noqa: BLE001  # whatever a message holds, the node lives on and reports it
+            kind, text = describe_problem(error, "refused")
+            self._synchronizer.reject(modality, text)
+            self._report(modality.value, kind, text)
             return self.poll(arrival_ns)
         return self._synchronizer.add(modality, frame, frame.stamp_ns, arrival_ns, frame.end_ns)
 
@@ -73,9 +85,15 @@ class Intake:
         """Tell how each sensor does."""
         return self._synchronizer.states(now_ns)
 
+    def notes(self) -> dict[Modality, dict[str, object]]:
+        """What the sensors' decoders had to leave out, counted."""
+        return {} if self._events is None else {Modality.EVENT: vars(self._events.counts)}
+
     def reset(self, reason: str) -> None:
         """Forget all frames, as after a jump of the clock."""
         self._synchronizer.reset(reason)
+        if self._events is not None:
+            self._events.reset()
 
 
 def _check_stamp(frame: SensorFrame) -> None:
@@ -86,15 +104,11 @@ def _check_stamp(frame: SensorFrame) -> None:
         raise FrameError(msg)
 
 
-def _converter(config: NodeConfig, modality: Modality) -> Converter:
-    if modality is Modality.DEPTH:
-        return partial(depth_frame, unit_m=config.depth.unit_m)
-    if modality is Modality.LIDAR:
-        return partial(cloud_frame, intensity_field=config.lidar.intensity_field)
-    if modality is Modality.EVENT and config.event.message != "image":
-        event = config.event
-        return EventReader(width=event.width_px, height=event.height_px, cloud_time_unit=event.cloud_time_unit).frame
-    return partial(image_frame, modality=modality)
+def _event_reader(config: NodeConfig) -> EventReader | None:
+    event = config.event
+    if event.message == "image":
+        return None
+    return EventReader(width=event.width_px, height=event.height_px, cloud_time_unit=event.cloud_time_unit)
 
 
 def _stream_policy(config: NodeConfig, modality: Modality, event_window_s: float) -> StreamPolicy:

@@ -1,67 +1,97 @@
 # Copyright 2026 The any2seg authors
 # SPDX-License-Identifier: Apache-2.0
-"""Start segmentation_node, spin it, and end cleanly on SIGINT and SIGTERM."""
+"""Start segmentation_node, spin it, and end cleanly on SIGINT and SIGTERM, also while it is still starting."""
 
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from typing import Any, Final
 
-import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from any2seg_core.errors import Any2SegError, ConfigError, DependencyError
 
-from any2seg_core.errors import DependencyError
-
-if TYPE_CHECKING:
-    from any2seg_ros.node import SegmentationNode
-
-
-def node_class() -> type[SegmentationNode]:
-    """Import the node.
-
-    Raises:
-        DependencyError: a package is missing in this interpreter, as torch is where a launch file picks another one.
-    """
-    try:
-        found: type[SegmentationNode] = importlib.import_module("any2seg_ros.node").SegmentationNode
-    except ModuleNotFoundError as error:
-        msg = (
-            f"segmentation_node: {sys.executable} has no package {error.name!r}; install it there with pip, or start "
-            "the node with an interpreter that has it (ros2 launch ... python:=/path/to/venv/bin/python)"
-        )
-        raise DependencyError(msg) from error
-    return found
+WAKE_S: Final = 0.2
+"""Longest wait of an idle executor: Python looks at signals only between two waits."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the node until it is told to stop; the exit status is 0 after an orderly end."""
+    """Run the node until it is told to stop.
+
+    Returns:
+        0 after an orderly end, 1 if the node cannot start: stderr then says why and what to do.
+    """
+    # Not rclpy's own handlers: they take the context from under a node that is loading its model.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
-        segmentation_node = node_class()
-    except DependencyError as error:
-        sys.stderr.write(f"{error}\n")
+        _run(arguments)
+    except KeyboardInterrupt:
+        return 0
+    except Any2SegError as error:
+        sys.stderr.write(f"segmentation_node cannot start: {error}\n")
         return 1
-    return run(segmentation_node, arguments)
+    return 0
 
 
-def run(segmentation_node: type[SegmentationNode], arguments: list[str] | None) -> int:
-    """Spin one node of this class."""
-    rclpy.init(args=arguments)
-    node = segmentation_node()
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    try:
+def _interrupt(_number: int, _frame: object) -> None:
+    """Stop once: Ctrl-C under ros2 launch comes twice, and the second must not break into the orderly end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    raise KeyboardInterrupt
+
+
+def _run(arguments: list[str] | None) -> None:
+    """Start a node and spin it; whatever was begun is ended in reverse order."""
+    rclpy, clock, executors, signals = (_load(f"rclpy{part}") for part in ("", ".clock", ".executors", ".signals"))
+    node_class = _load("any2seg_ros.node").SegmentationNode
+    with ExitStack() as ends:
+        try:
+            rclpy.init(args=arguments, signal_handler_options=signals.SignalHandlerOptions.NO)
+        except Exception as error:
+            msg = f"found ROS arguments that rcl refuses, expected valid ones: {error}; correct them"
+            raise ConfigError(msg) from error
+        ends.callback(rclpy.try_shutdown)
+        node = node_class()
+        ends.callback(node.destroy_node)
+        executor = executors.SingleThreadedExecutor()
+        ends.callback(executor.shutdown)
+        ends.callback(node.stop)
+        executor.add_node(node)
+        # The steady clock: simulated time may stand still.
+        node.create_timer(WAKE_S, lambda: None, clock=clock.Clock(clock_type=clock.ClockType.STEADY_TIME))
         if node.autostart:
             node.start()
         executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        node.stop()
-        executor.shutdown()
-        node.destroy_node()
-        rclpy.try_shutdown()
-    return 0
+
+
+def _load(module: str) -> Any:
+    """Import a module of the node.
+
+    Raises:
+        DependencyError: this interpreter lacks a package, as /usr/bin/python3 lacks a virtual environment's torch.
+    """
+    try:
+        return importlib.import_module(module)
+    except (ImportError, OSError) as error:  # OSError: torch does not find a shared library
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        found = f"has no package {missing!r}" if missing else f"cannot import {module}: {error}"
+        msg = f"{sys.executable} {found}; {_what_to_do(module)}"
+        raise DependencyError(msg) from error
+
+
+def _what_to_do(module: str) -> str:
+    if module.startswith("rclpy"):
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        return (
+            "source the ROS distribution's setup file, and use an interpreter of the Python version that it is built "
+            f"for (this one is {version})"
+        )
+    return (
+        "install it there with pip, or start the node with an interpreter that has it: activate its virtual "
+        "environment, or give ros2 launch the argument python:=/path/to/venv/bin/python"
+    )
 
 
 if __name__ == "__main__":

@@ -38,9 +38,7 @@ def overlay(labels: LabelMap, frame_set: FrameSet, alpha: float) -> NDArray[np.u
 def backdrop(frame_set: FrameSet, size: tuple[int, ...]) -> NDArray[np.uint8]:
     """Show the anchor's measurement as RGB of the given height and width; black where it has no picture."""
     picture = _picture(frame_set.frames[frame_set.anchor].data)
-    if picture is None or picture.shape[:2] != size:
-        return np.zeros((*size, 3), np.uint8)
-    return picture
+    return np.zeros((*size, 3), np.uint8) if picture is None else picture
 
 
 def _picture(data: Any) -> NDArray[np.uint8] | None:

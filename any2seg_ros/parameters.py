@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound=Settings)
 
-ROS_OWN = ("use_sim_time", "start_type_description_service", "qos_overrides.")
+ROS_OWN = ("use_sim_time", "start_type_description_service")
+ROS_OWN_PREFIX = "qos_overrides."
 """Parameters that rclpy declares for itself."""
 INT64_MAX = 2**63 - 1
 
@@ -33,7 +34,7 @@ def take_overrides(node: Node) -> dict[str, Any]:
     """
     overrides = {}
     for name, parameter in node.get_parameters_by_prefix("").items():
-        if not name.startswith(ROS_OWN):
+        if name not in ROS_OWN and not name.startswith(ROS_OWN_PREFIX):
             overrides[name] = _plain(parameter.value)
             node.undeclare_parameter(name)
     return overrides

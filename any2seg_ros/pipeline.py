@@ -4,21 +4,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from any2seg_core.errors import Any2SegError, ConfigError
-from any2seg_core.frames import Modality, in_canonical_order
+from any2seg_core.errors import CalibrationError, ConfigError, FrameError
+from any2seg_core.frames import Absence, Modality, in_canonical_order
 from any2seg_core.synchronizer import frame_set
-from any2seg_ros.calibration import Calibration
+from any2seg_ros.calibration import Calibration, leave_out, same_aspect
 from any2seg_ros.conversions import camera_model
-from any2seg_ros.diagnostics import Health
+from any2seg_ros.diagnostics import Health, describe_problem
 from any2seg_ros.intake import Intake
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from any2seg_core.config import NodeConfig, PreprocessConfig
+    from any2seg_core.errors import Any2SegError
     from any2seg_core.frames import ClassTable, FrameSet, LabelMap, SensorFrame
     from any2seg_core.synchronizer import Match
     from any2seg_ros.calibration import TransformLookup
@@ -42,6 +43,9 @@ class SegmenterLike(Protocol):
     def segment(self, frame_set: FrameSet) -> LabelMap:
         """Label a frame set."""
 
+    def unusable(self, frame_set: FrameSet) -> Mapping[Modality, Any2SegError]:
+        """Tell which frames segment refuses, and why."""
+
 
 @dataclass(frozen=True, eq=False)
 class Answer:
@@ -63,7 +67,7 @@ class Pipeline:
         report: called with (source, kind, message) for every problem, after it was counted.
 
     Raises:
-        ConfigError: the model knows none of the configured modalities.
+        ConfigError: the model knows none of the configured modalities, or lidar.extrinsic is no transform.
     """
 
     def __init__(
@@ -92,6 +96,8 @@ class Pipeline:
         window_s = segmenter.preprocess.event_window_s
         self.intake = Intake(config, self.modalities, event_window_s=window_s, report=self.report)
         self._calibration = Calibration(config.view, config.lidar, lookup)
+        self._answered_ns = -1
+        self._jump_ns = round(config.sync.jump_threshold_s * 1e9)
 
     def take(self, modality: Modality, message: Any, arrival_ns: int) -> list[Match[Modality, SensorFrame]]:
         """Take a sensor's message; give the matches it completes."""
@@ -101,32 +107,80 @@ class Pipeline:
         """Take a camera's intrinsics; unusable ones are reported and leave the last good ones in force."""
         try:
             self._calibration.see_camera(modality, camera_model(message))
-        except Any2SegError as error:
-            self.report(modality.value, "camera info refused", str(error))
+        except Exception as error:  # noqa: BLE001  # whatever a message holds, the node lives on and reports it
+            self.fail(modality.value, "camera info refused", error)
 
     def answer(self, match: Match[Modality, SensorFrame]) -> Answer:
-        """Run the model on a match.
+        """Run the model on a match; a sensor whose frame cannot be used is reported and left out.
 
         Raises:
             Any2SegError: nothing of the match can be used, or the model failed.
         """
-        frames, problems = self._calibration.complete(frame_set(match), self._anchors)
-        for problem in problems:
-            self.report(Modality.LIDAR.value, "calibration", str(problem))
+        frames = self._complete(frame_set(self._of_one_size(match)))
+        self._check_order(match, frames)
         self._check_registration(frames)
-        return Answer(self._segmenter.segment(frames), frames)
+        try:
+            labels = self._segmenter.segment(frames)
+        except (FrameError, CalibrationError):
+            broken = self._segmenter.unusable(frames)
+            if not broken:
+                raise
+            for modality, error in broken.items():
+                self.report(modality.value, "unusable", str(error))
+            frames = self._complete(leave_out(frames, dict.fromkeys(broken, Absence.REJECTED), self._anchors))
+            self._check_order(match, frames)
+            labels = self._segmenter.segment(frames)
+        self._answered_ns = labels.stamp_ns
+        return Answer(labels, frames)
 
     def report(self, source: str, kind: str, message: str) -> None:
         """Count a problem and pass it on."""
         self.health.count_problem(source, kind, message)
         self._tell(source, kind, message)
 
-    def _check_registration(self, frames: FrameSet) -> None:
-        """Say when depth is fused pixel by pixel with a camera that looks another way."""
-        rgb, depth = (frames.frames.get(modality) for modality in (Modality.RGB, Modality.DEPTH))
-        if rgb is not None and depth is not None and rgb.frame_id != depth.frame_id:
-            text = (
-                f"depth is in frame {depth.frame_id!r}, the camera in {rgb.frame_id!r}: pixels do not match; "
-                "publish depth registered to the camera (aligned_depth_to_color, depth_registered)"
+    def fail(self, source: str, foreseen: str, error: Exception) -> None:
+        """Report an error under a kind that tells the foreseen from the unexpected."""
+        self.report(source, *describe_problem(error, foreseen))
+
+    def _complete(self, frames: FrameSet) -> FrameSet:
+        complete, problems = self._calibration.complete(frames, self._anchors)
+        for problem in problems:
+            self.report(Modality.LIDAR.value, "calibration", str(problem))
+        return complete
+
+    def _of_one_size(self, match: Match[Modality, SensorFrame]) -> Match[Modality, SensorFrame]:
+        """Keep only the event packets of the newest one's sensor size, as after the sensor's size changed."""
+        packets = match.items.get(Modality.EVENT, [])
+        kept = [packet for packet in packets if packet.size == packets[-1].size]
+        if len(kept) == len(packets):
+            return match
+        text = f"sensor size changed to {packets[-1].size} (height, width): {len(packets) - len(kept)} packets left out"
+        self.report(Modality.EVENT.value, "size changed", text)
+        return replace(match, items={**match.items, Modality.EVENT: kept})
+
+    def _check_order(self, match: Match[Modality, SensorFrame], frames: FrameSet) -> None:
+        """Refuse a moment that was answered already: a stand-in for the anchor may be a frame held from before."""
+        stamp_ns = frames.frames[frames.anchor].stamp_ns
+        if frames.anchor is not match.anchor and 0 <= self._answered_ns - stamp_ns <= self._jump_ns:
+            msg = (
+                f"{match.anchor.value} cannot be used and the frame of {frames.anchor.value} was answered already; "
+                "see the problems of these sensors"
             )
-            self.report(Modality.DEPTH.value, "not registered", text)
+            raise FrameError(msg)
+
+    def _check_registration(self, frames: FrameSet) -> None:
+        """Say when depth is fused pixel by pixel with a camera that looks another way or sees another section."""
+        rgb, depth = (frames.frames.get(modality) for modality in (Modality.RGB, Modality.DEPTH))
+        if rgb is None or depth is None or rgb.size is None or depth.size is None:
+            return
+        if rgb.frame_id == depth.frame_id and same_aspect(rgb.size, depth.size):
+            return
+        found = (
+            f"{depth.frame_id!r}, {depth.size[1]}x{depth.size[0]}",
+            f"{rgb.frame_id!r}, {rgb.size[1]}x{rgb.size[0]}",
+        )
+        text = (
+            f"depth is in frame {found[0]}, the camera in {found[1]}: pixels do not match; "
+            "publish depth registered to the camera (aligned_depth_to_color, depth_registered)"
+        )
+        self.report(Modality.DEPTH.value, "not registered", text)

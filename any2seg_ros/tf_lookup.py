@@ -37,13 +37,18 @@ class TfLookup:
             self._listener = self._tf2.TransformListener(self._buffer, node)
 
     def __call__(self, target: str, source: str, stamp: int) -> NDArray[np.float64] | None:
-        """Give the (4, 4) transform of source into target at a stamp in nanoseconds, or None."""
-        if self._buffer is None:
+        """Give the (4, 4) transform of source into target at a stamp in nanoseconds, or None.
+
+        Raises:
+            CalibrationError: TF holds a transform that is none.
+        """
+        buffer = self._buffer
+        if buffer is None:
             return None
-        exact = self._transform(target, source, stamp)
+        exact = self._transform(buffer, target, source, stamp)
         if exact is not None:
             return transform_matrix(exact.transform)
-        newest = self._transform(target, source, 0)
+        newest = self._transform(buffer, target, source, 0)
         if newest is None or abs(stamp - stamp_ns(newest.header)) > self._tolerance_ns:
             return None
         return transform_matrix(newest.transform)
@@ -59,8 +64,8 @@ class TfLookup:
             self._listener.unregister()
             self._listener = self._buffer = None
 
-    def _transform(self, target: str, source: str, stamp: int) -> Any | None:
+    def _transform(self, buffer: Any, target: str, source: str, stamp: int) -> Any | None:
         try:
-            return self._buffer.lookup_transform(target, source, Time(nanoseconds=stamp))
+            return buffer.lookup_transform(target, source, Time(nanoseconds=stamp))
         except self._tf2.TransformException:  # type: ignore[union-attr]  # there is a buffer, so there is a module
             return None

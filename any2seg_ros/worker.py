@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import TYPE_CHECKING, Generic, TypeVar
+
+from any2seg_core.synchronizer import LatestSlot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,37 +28,30 @@ class LatestWorker(Generic[T]):
     def __init__(self, work: Callable[[T], None], failed: Callable[[Exception], None], name: str) -> None:
         self._work = work
         self._failed = failed
-        self._job: T | None = None
-        self._changed = threading.Condition()
-        self._stopping = False
+        self._slot: LatestSlot[T] = LatestSlot()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def submit(self, job: T) -> bool:
-        """Hand over a job; True if it took the place of one that had not begun."""
-        with self._changed:
-            displaced = self._job is not None
-            self._job = job
-            self._changed.notify()
-        return displaced
+        """Hand over a job; True if it took the place of one that had not begun. After stop it is let go."""
+        return self._slot.put(job)
 
     def stop(self, timeout_s: float) -> bool:
         """Forget what waits, let the running job finish, end the thread; False if it did not end in time."""
-        with self._changed:
-            self._stopping = True
-            self._job = None
-            self._changed.notify()
+        self._slot.close()
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._stopping or self._job is not None)
-                if self._stopping:
-                    return
-                job, self._job = self._job, None
+        while (job := self._slot.take()) is not None:
             try:
-                self._work(job)  # type: ignore[arg-type]  # wait_for saw to it that there is one
+                self._work(job)
             except Exception as error:  # noqa: BLE001  # whatever it is, the node lives on and reports it
-                self._failed(error)
+                self._report(error)
+            del job  # Frames of a stream that has ended are not held while nothing comes.
+
+    def _report(self, error: Exception) -> None:
+        try:
+            self._failed(error)
+        except Exception:
+            logging.getLogger(__name__).exception("the report of a failed job failed itself; going on")

@@ -33,7 +33,7 @@ TOPICS = {
 }
 CAMERAS = {Modality.RGB: "rgb/camera_info", Modality.DEPTH: "depth/camera_info", Modality.EVENT: "event/camera_info"}
 # LiDAR axes (x forward, z up) seen from an optical frame (z forward, y down) at the same place.
-LIDAR_IN_CAMERA = [0.0, 0.0, 0.0, 0.5, -0.5, 0.5, -0.5]
+LIDAR_IN_CAMERA = [0.0, 0.0, 0.0, 0.5, -0.5, 0.5, 0.5]
 PARAMETERS = {
     "inference.checkpoint": "untrained",
     "inference.short_side_px": 32,

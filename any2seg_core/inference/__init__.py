@@ -1,0 +1,10 @@
+# Copyright 2026 The any2seg authors
+# SPDX-License-Identifier: Apache-2.0
+"""Load a model once, then turn frame sets into label maps: numpy in, numpy out."""
+
+from __future__ import annotations
+
+from any2seg_core.inference.segmenter import Segmenter, open_segmenter
+from any2seg_core.inference.upsample import label_pixels
+
+__all__ = ["Segmenter", "label_pixels", "open_segmenter"]
