@@ -4,6 +4,7 @@
 # make demo    render a street, kill sensors, watch the node keep going; results in out/demo/
 # make test    linters, types and the whole test suite
 # make docs    write the generated pages again
+# make bench   time each step against a plain counterpart; figures in out/bench.json
 #
 # Each does all the set-up itself, once, into .venv; PYTHON=... picks the interpreter (3.10 to 3.12).
 
@@ -33,7 +34,7 @@ VENV_FLAGS :=
 EXTRAS := ros,sim,test
 endif
 
-.PHONY: help demo test docs clean
+.PHONY: help demo test docs bench clean
 
 help:
 	@sed -n 's/^# make/  make/p' Makefile
@@ -56,6 +57,9 @@ test: $(READY)
 
 docs: $(READY)
 	@$(PY) -m any2seg_ros.parameter_table docs/parameters.md
+
+bench: $(READY)
+	@$(PY) training/benchmark.py --out out/bench.json
 
 clean:
 	rm -rf $(VENV) out build install log *.egg-info

@@ -50,7 +50,7 @@ def _run(arguments: list[str] | None) -> None:
         try:
             rclpy.init(args=arguments, signal_handler_options=signals.SignalHandlerOptions.NO)
         except Exception as error:
-            msg = f"found ROS arguments that rcl refuses, expected valid ones: {error}; correct them"
+            msg = f"found ROS arguments that rcl refuses: {error}; correct the command line or the file it names"
             raise ConfigError(msg) from error
         ends.callback(rclpy.try_shutdown)
         node = node_class()
@@ -77,12 +77,13 @@ def _load(module: str) -> Any:
     except (ImportError, OSError) as error:  # OSError: torch does not find a shared library
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         found = f"has no package {missing!r}" if missing else f"cannot import {module}: {error}"
-        msg = f"{sys.executable} {found}; {_what_to_do(module)}"
+        msg = f"{sys.executable} {found}; {_what_to_do(missing or module)}"
         raise DependencyError(msg) from error
 
 
-def _what_to_do(module: str) -> str:
-    if module.startswith("rclpy"):
+def _what_to_do(missing: str) -> str:
+    package = missing.split(".", maxsplit=1)[0]
+    if package == "rclpy" or package.endswith(("_msgs", "_interfaces")):
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
         return (
             "source the ROS distribution's setup file, and use an interpreter of the Python version that it is built "

@@ -156,7 +156,7 @@ class SegmentationNode(LifecycleNode):
         self._undo_configure.append(self._tf.close)
         report = ThrottledLog(self.get_logger().warning, config.diagnostics.log_period_s)
         pipeline = Pipeline(config, segmenter, lookup=self._tf, report=report)
-        segmenter.warm_up(config.inference.warm_up_height_px, config.inference.warm_up_width_px)
+        pipeline.warm_up(config.inference.warm_up_height_px, config.inference.warm_up_width_px)
         name = self.get_fully_qualified_name()
         self._outputs = Outputs(self._publisher, reliability=config.output.reliability, name=name)
         self._segmenter, self._pipeline = segmenter, pipeline

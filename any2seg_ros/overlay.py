@@ -37,11 +37,12 @@ def overlay(labels: LabelMap, frame_set: FrameSet, alpha: float) -> NDArray[np.u
 
 def backdrop(frame_set: FrameSet, size: tuple[int, ...]) -> NDArray[np.uint8]:
     """Show the anchor's measurement as RGB of the given height and width; black where it has no picture."""
-    picture = _picture(frame_set.frames[frame_set.anchor].data)
-    return np.zeros((*size, 3), np.uint8) if picture is None else picture
+    shown = picture(frame_set.frames[frame_set.anchor].data)
+    return np.zeros((*size, 3), np.uint8) if shown is None else shown
 
 
-def _picture(data: Any) -> NDArray[np.uint8] | None:
+def picture(data: Any) -> NDArray[np.uint8] | None:
+    """Show a frame's data as RGB (H, W, 3) uint8; None for points, which have no image of their own."""
     if isinstance(data, Points):
         return None
     if isinstance(data, Events):

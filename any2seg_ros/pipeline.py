@@ -7,13 +7,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 from any2seg_core.errors import CalibrationError, ConfigError, FrameError
-from any2seg_core.frames import Absence, Modality, in_canonical_order
+from any2seg_core.frames import Absence, CameraModel, Events, Modality, Points, in_canonical_order
+from any2seg_core.projection.lidar import visible_points
 from any2seg_core.synchronizer import frame_set
 from any2seg_ros.calibration import Calibration, leave_out, same_aspect
 from any2seg_ros.conversions import camera_model
 from any2seg_ros.diagnostics import Health, describe_problem
 from any2seg_ros.intake import Intake
+from any2seg_ros.overlay import picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -42,6 +46,9 @@ class SegmenterLike(Protocol):
 
     def segment(self, frame_set: FrameSet) -> LabelMap:
         """Label a frame set."""
+
+    def warm_up(self, height: int, width: int) -> None:
+        """Do once what the first frame would otherwise wait for."""
 
     def unusable(self, frame_set: FrameSet) -> Mapping[Modality, Any2SegError]:
         """Tell which frames segment refuses, and why."""
@@ -98,6 +105,14 @@ class Pipeline:
         self._calibration = Calibration(config.view, config.lidar, lookup)
         self._answered_ns = -1
         self._jump_ns = round(config.sync.jump_threshold_s * 1e9)
+
+    def warm_up(self, height: int, width: int) -> None:
+        """Compile everything now: otherwise the first overlay over events would, just when the camera has died."""
+        self._segmenter.warm_up(height, width)
+        nowhere, corner = np.eye(4), np.zeros(1, np.uint16)
+        point = Points(np.array([[0, 0, 1]], np.float32), np.ones(1, np.float32))
+        visible_points(point, nowhere, CameraModel(1, 1, np.eye(3)))
+        picture(Events(corner, corner, np.ones(1, np.uint8), np.ones(1, np.int64), 1, 1))
 
     def take(self, modality: Modality, message: Any, arrival_ns: int) -> list[Match[Modality, SensorFrame]]:
         """Take a sensor's message; give the matches it completes."""

@@ -10,18 +10,20 @@ from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
 
 CONFIG = Path(__file__).resolve().parent.parent / "config"
-
-PROFILE_VARIABLES = ["FASTDDS_DEFAULT_PROFILES_FILE"]
-if os.environ.get("ROS_DISTRO") in ("humble", "iron", "jazzy"):
-    # Fast DDS 2 reads the old name; Fast DDS 3 warns of it.
-    PROFILE_VARIABLES.append("FASTRTPS_DEFAULT_PROFILES_FILE")
-PROFILE = os.environ.get(PROFILE_VARIABLES[0], str(CONFIG / "fastdds.xml"))
 
 INPUTS = ("rgb/image", "rgb/camera_info", "depth/image", "depth/camera_info")
 INPUTS += ("event/events", "event/camera_info", "lidar/points")
 """Topics the node subscribes to, relative to its namespace; each may be remapped by an argument."""
+
+OVERRIDES = (("checkpoint", "inference.checkpoint", str), ("autostart", "autostart", bool))
+OVERRIDES += (("use_sim_time", "use_sim_time", bool),)
+"""Argument, parameter that it sets where it is not empty (else params_file decides), and type."""
+
+FAST_DDS_2 = ("humble", "iron", "jazzy")
+"""Distributions whose Fast DDS reads the old name of the variable; Fast DDS 3 warns of it."""
 
 
 def topic_argument(topic: str) -> str:
@@ -29,21 +31,41 @@ def topic_argument(topic: str) -> str:
     return topic.replace("/", "_") + "_topic"
 
 
+def default_python() -> str:
+    """Find the interpreter that has torch: an activated virtual environment's, else the one that runs this."""
+    activated = Path(os.environ.get("VIRTUAL_ENV", "")) / "bin" / "python"
+    return str(activated) if activated.is_absolute() and activated.exists() else sys.executable
+
+
+def profile_variables() -> list[str]:
+    """Name the environment variables through which this distribution's Fast DDS finds a profile."""
+    old = ["FASTRTPS_DEFAULT_PROFILES_FILE"] if os.environ.get("ROS_DISTRO") in FAST_DDS_2 else []
+    return ["FASTDDS_DEFAULT_PROFILES_FILE", *old]
+
+
+def default_profile() -> str:
+    """Find the Fast DDS profile: the user's own where one is set, else ours."""
+    own = [os.environ[name] for name in profile_variables() if os.environ.get(name)]
+    return own[0] if own else str(CONFIG / "fastdds.xml")
+
+
 def arguments() -> list[DeclareLaunchArgument]:
     """All launch arguments with their defaults."""
-    return [
-        DeclareLaunchArgument("params_file", default_value=str(CONFIG / "segmentation.yaml"), description="parameters"),
-        DeclareLaunchArgument("checkpoint", default_value="", description="checkpoint folder; overrides params_file"),
-        DeclareLaunchArgument("namespace", default_value="", description="namespace of the node"),
-        DeclareLaunchArgument("name", default_value="segmentation_node", description="name of the node"),
-        DeclareLaunchArgument("autostart", default_value="true", description="configure and activate at start"),
-        DeclareLaunchArgument("use_sim_time", default_value="false", description="take time from /clock"),
-        DeclareLaunchArgument("respawn", default_value="false", description="start the node again if it ends"),
-        DeclareLaunchArgument("log_level", default_value="info", description="debug, info, warn, error or fatal"),
-        DeclareLaunchArgument("python", default_value=sys.executable, description="interpreter that has torch"),
-        DeclareLaunchArgument("fastdds_profile", default_value=PROFILE, description="XML profile of the transport"),
-        *(DeclareLaunchArgument(topic_argument(topic), default_value=topic) for topic in INPUTS),
-    ]
+    told = {
+        "params_file": (str(CONFIG / "segmentation.yaml"), "YAML file of the node's parameters"),
+        "checkpoint": ("", "folder of the model, or 'untrained'; if empty, params_file decides"),
+        "namespace": ("", "namespace of the node"),
+        "name": ("segmentation_node", "name of the node"),
+        "autostart": ("", "true or false: configure and activate at start; if empty, params_file decides"),
+        "use_sim_time": ("", "true or false: take time from /clock; if empty, params_file decides"),
+        "respawn": ("false", "true or false: start the node again if it dies"),
+        "log_level": ("info", "debug, info, warn, error or fatal"),
+        "python": (default_python(), "Python interpreter that has torch and the rest"),
+        "fastdds_profile": (default_profile(), "XML profile of Fast DDS; give it to the drivers too"),
+    }
+    for topic in INPUTS:
+        told[topic_argument(topic)] = (topic, f"topic to take for {topic}")
+    return [DeclareLaunchArgument(name, default_value=value, description=text) for name, (value, text) in told.items()]
 
 
 def segmentation_node(context, *_args):
@@ -52,20 +74,26 @@ def segmentation_node(context, *_args):
     def value(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
-    parameters = [
-        value("params_file"),
-        {"autostart": value("autostart").lower() == "true", "use_sim_time": value("use_sim_time").lower() == "true"},
-    ]
-    if value("checkpoint"):
-        parameters.append({"inference.checkpoint": value("checkpoint")})
+    if not Path(value("params_file")).is_file():
+        # launch_ros would only warn, and the node run on defaults.
+        msg = (
+            f"params_file: found no file {value('params_file')!r}, expected a YAML file of parameters; correct the path"
+        )
+        raise FileNotFoundError(msg)
+    overrides = {
+        parameter: ParameterValue(LaunchConfiguration(argument), value_type=kind)
+        for argument, parameter, kind in OVERRIDES
+        if value(argument)
+    }
     return [
         Node(
             # The interpreter itself, not the console script: it works for colcon and for pip installs alike.
             executable=value("python"),
+            exec_name=value("name"),
             arguments=["-m", "any2seg_ros.main", "--ros-args", "--log-level", value("log_level")],
             namespace=value("namespace"),
             name=value("name"),
-            parameters=parameters,
+            parameters=[value("params_file"), *([overrides] if overrides else [])],
             remappings=[(topic, value(topic_argument(topic))) for topic in INPUTS],
             respawn=value("respawn").lower() == "true",
             respawn_delay=2.0,
@@ -81,7 +109,7 @@ def generate_launch_description() -> LaunchDescription:
     return LaunchDescription(
         [
             *arguments(),
-            *(SetEnvironmentVariable(name, profile) for name in PROFILE_VARIABLES),
+            *(SetEnvironmentVariable(name, profile) for name in profile_variables()),
             OpaqueFunction(function=segmentation_node),
         ]
     )

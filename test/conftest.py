@@ -19,3 +19,14 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"real recordings not found at {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def ros():
+    """rclpy, kept to this machine and to a domain of this process' own."""
+    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
+    rclpy = pytest.importorskip("rclpy")
+    rclpy.init()
+    yield rclpy
+    rclpy.try_shutdown()

@@ -69,6 +69,7 @@ class DropTolerantSynchronizer(Generic[K, T]):
         self._pending: list[_Pending[K, T]] = []
         self._now_ns: int | None = None
         self._last_stamp_ns: int | None = None
+        self._last_key: K | None = None
         self._last_tick_ns: int | None = None
         self._jumps = 0
         self._incomplete = 0
@@ -221,10 +222,17 @@ class DropTolerantSynchronizer(Generic[K, T]):
             return True
         if self._last_stamp_ns - stamp_ns <= self._policy.jump_threshold_ns:
             return False
+        if self._last_key is not None and not self._silent(self._streams[self._last_key]):
+            # The stamps given out come from a stream that still speaks: this one is an old backlog, as after a stall.
+            return False
         # A dead anchor's stamps ran far ahead of all others': its substitute must not stay mute until they catch up.
         self._jumps += 1
         self._last_stamp_ns = None
         return True
+
+    def _silent(self, stream: Stream[T]) -> bool:
+        silence_ns = None if self._now_ns is None else stream.silence_ns(self._now_ns)
+        return silence_ns is None or silence_ns >= stream.dropout_ns
 
     def _displaces(self, key: K, moment_ns: int, pending: _Pending[K, T]) -> bool:
         """Whether a set of a substitute gives way to the preferred anchor's item of the same moment."""
@@ -264,7 +272,7 @@ class DropTolerantSynchronizer(Generic[K, T]):
         if len(chosen) < self._policy.min_modalities:
             self._incomplete += 1
         else:
-            self._last_stamp_ns = pending.entry.stamp_ns
+            self._last_stamp_ns, self._last_key = pending.entry.stamp_ns, pending.anchor
             match = self._assemble(pending, chosen, now_ns)
         for stream in self._streams.values():
             stream.settle(moment_ns)

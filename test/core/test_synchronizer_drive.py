@@ -475,3 +475,20 @@ def assert_no_silence_while_one_lives(sensors, fired):
         for start, stop in spans:
             if stop - start > limit:
                 assert pauses(fired, start, stop) <= limit
+
+
+def test_a_backlog_worked_off_after_a_stall_never_turns_the_outputs_back():
+    """The executor stood still for 3 s: the camera's short queue kept its newest, the events' long one everything."""
+    sync = synchronizer()
+    drive = Drive(sync)
+    drive.run({name: sensor for name, sensor in rig().items() if name in ("camera", "events")}, end=2000)
+    wake = BOOT + 5500 * MS
+    camera = [("camera", stamp) for stamp in range(5250, 5500, 50)]
+    events = [("events", stamp) for stamp in range(2000, 5490, 10)]
+    for index, (name, stamp) in enumerate([*camera[:1], *events, *camera[1:]]):
+        now, stamp_ns = wake + index * 10_000, EPOCH + stamp * MS
+        drive.note(now, sync.add(name, (name, stamp_ns, stamp_ns), stamp_ns, now, stamp_ns + 10 * MS))
+    drive.until(7000 * MS)
+
+    assert_increasing(drive.fired)
+    assert moment(drive.fired[-1][1]) >= 5450

@@ -3,7 +3,6 @@
 """A segmentation node and a robot that feeds it, both real rclpy nodes in one process, talking DDS."""
 
 import gc
-import os
 import threading
 import time
 from dataclasses import dataclass, field
@@ -166,17 +165,6 @@ class Robot:
         return [stamp_ns(message.header) for message in self.heard.labels]
 
 
-@pytest.fixture(scope="session")
-def ros():
-    """rclpy, kept to this machine and to a domain of this process' own."""
-    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
-    rclpy = pytest.importorskip("rclpy")
-    rclpy.init()
-    yield rclpy
-    rclpy.try_shutdown()
-
-
 class Stage:
     """Spins nodes on a thread and takes them down again."""
 
@@ -240,3 +228,17 @@ def started(stage):
     robot.send_camera_infos()
     time.sleep(0.2)
     return node, robot
+
+
+@pytest.fixture
+def sensor_message():
+    """Makes a plausible rclpy message of a sensor at a stamp."""
+    return lambda modality, stamp: make(sensor_fields(modality, stamp, FRAME_IDS[modality]), compat.message_class)
+
+
+@pytest.fixture
+def pipeline_config():
+    """The settings of the node under test, and the intrinsics of its cameras."""
+    from any2seg_core.config import NodeConfig, nest
+
+    return NodeConfig.from_mapping(nest(PARAMETERS)), camera_info_fields(camera(), stamp_ns=START_NS)

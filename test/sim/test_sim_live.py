@@ -29,13 +29,6 @@ TINY = DriveSettings(
 )
 
 
-@pytest.fixture
-def ros():
-    rclpy.init()
-    yield
-    rclpy.try_shutdown()
-
-
 @pytest.mark.usefixtures("ros")
 def test_a_drive_arrives_at_its_own_pace_with_present_stamps():
     drive = list(render_drive(TINY))
