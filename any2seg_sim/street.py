@@ -146,7 +146,9 @@ def _signals(rng: np.random.Generator, crossings: Sequence[float], end: float) -
         kind = SIGN_KINDS[rng.integers(len(SIGN_KINDS))]
         parts.append(traffic_sign(kind).moved(x, -FURNITURE_M + 0.1, SIDEWALK_Z))
         other = SIGN_KINDS[rng.integers(len(SIGN_KINDS))]
-        parts.append(traffic_sign(other).moved(x + 9.0, FURNITURE_M - 0.1, SIDEWALK_Z, yaw=rng.choice([0.0, math.pi])))
+        parts.append(
+            traffic_sign(other).moved(x + 9.0, FURNITURE_M - 0.1, SIDEWALK_Z, yaw=float(rng.choice([0.0, math.pi])))
+        )
     return parts
 
 

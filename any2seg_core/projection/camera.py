@@ -202,7 +202,7 @@ def _radial(radius: NDArray[np.float64], d: tuple[float, ...]) -> tuple[NDArray[
 
 
 def _first(flags: NDArray[np.bool_]) -> int:
-    return int(flags.argmax()) if flags.any() else len(flags)
+    return int(np.argmax(flags)) if np.any(flags) else len(flags)
 
 
 def _check_intrinsic(name: str, k: NDArray[np.float64]) -> None:

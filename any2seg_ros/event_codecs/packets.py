@@ -98,7 +98,7 @@ def event_packet_fields(
         raise FrameError(msg)
     first_ns = int(events.t_ns[0]) if len(events) else int(stamp_ns or 0)
     after_ns = events.t_ns - first_ns
-    too_long = len(events) and (after_ns.min() < 0 or after_ns.max() > 0xFFFF_FFFF)
+    too_long = len(events) and (np.min(after_ns) < 0 or np.max(after_ns) > 0xFFFF_FFFF)
     if first_ns < 0 or too_long or events.height > 0x7FFF or events.width > 0xFFFF:
         msg = (
             f"event packet: found {len(events)} events from {first_ns} ns on {events.width}x{events.height} pixels, "

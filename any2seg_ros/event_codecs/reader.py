@@ -170,12 +170,12 @@ class EventReader:
         known = np.isfinite(x) & np.isfinite(y) & np.isfinite(t) & np.isfinite(p)
         x, y, t, p = (column[known].astype(np.float64) for column in (x, y, t, p))
         with np.errstate(over="ignore", invalid="ignore"):
-            after_ns = (t - t.min(initial=np.inf)) * _TIME_UNITS_NS[unit]
-        if len(t) and not after_ns.max() < 2.0**60:
-            msg_text = f"events: found times up to {t.max()} {unit}, expected one message's worth; set the time unit"
+            after_ns = (t - np.min(t, initial=np.inf)) * _TIME_UNITS_NS[unit]
+        if len(t) and not np.max(after_ns) < 2.0**60:
+            msg_text = f"events: found times up to {np.max(t)} {unit}, expected one message's worth; set the time unit"
             raise FrameError(msg_text)
         if len(t) and self.first_sensor_time_ns is None:
-            self.first_sensor_time_ns = round(float(t.min()) * _TIME_UNITS_NS[unit])
+            self.first_sensor_time_ns = round(float(np.min(t)) * _TIME_UNITS_NS[unit])
         self.counts.outside += int(np.count_nonzero(~known))
         t_ns = np.rint(after_ns).astype(np.int64) + stamp_ns(msg.header)
         x, y = (np.clip(np.floor(column), -1, 0xFFFF).astype(np.int64) for column in (x, y))
