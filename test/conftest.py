@@ -10,6 +10,10 @@ import pytest
 # Wrong field types turn silently into garbage since Jazzy; with this they raise. It must be set before rclpy loads.
 os.environ["ROS_PYTHON_CHECK_FIELDS"] = "1"
 os.environ.setdefault("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")
+# With Fast DDS's small default segment a burst is lost, and what is reliable comes again seconds later.
+os.environ.setdefault(
+    "FASTDDS_DEFAULT_PROFILES_FILE", str(Path(__file__).resolve().parents[1] / "config" / "fastdds.xml")
+)
 
 
 @pytest.fixture(scope="session")

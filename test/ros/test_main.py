@@ -13,8 +13,21 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-UNTRAINED = ["-p", "inference.checkpoint:=untrained", "-p", "inference.short_side_px:=32"]
+UNTRAINED = ["-p", "inference.checkpoint:=untrained", "-p", "inference.short_side_px:=32", "-p", "inference.threads:=1"]
+UNTRAINED += ["-p", "inference.warm_up_width_px:=64", "-p", "inference.warm_up_height_px:=48"]
 UNTRAINED += ["-p", "event.message:=point_cloud", "-p", "event.width_px:=64", "-p", "event.height_px:=48"]
+WITHOUT = """
+import sys
+
+class Blocked:
+    def find_spec(self, name, *_):
+        if name.partition(".")[0] == "{package}":
+            raise {error}
+
+sys.meta_path.insert(0, Blocked())
+from any2seg_ros.main import main
+sys.exit(main())
+"""
 
 
 @pytest.fixture
@@ -49,34 +62,81 @@ def text_until(process, expected, timeout_s=60.0):
     return seen.decode()
 
 
+def wait_until_loaded(process, library, timeout_s=60.0):
+    """Wait until a process has begun to load a library."""
+    maps, deadline = Path(f"/proc/{process.pid}/maps"), time.monotonic() + timeout_s
+    while library not in maps.read_text():
+        assert time.monotonic() < deadline, f"{library} was not loaded"
+        time.sleep(0.01)
+
+
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_a_running_node_ends_in_order_when_told_to(start, stop):
     process = start(*UNTRAINED)
-    before = text_until(process, "the weights are untrained")
-    assert "configured: rgb+depth+event+lidar" in before
-    time.sleep(0.5)
+    assert "configured: rgb+depth+event+lidar" in text_until(process, "the weights are untrained")
+    time.sleep(0.3)
     process.send_signal(stop)
+    time.sleep(0.02)
+    process.send_signal(signal.SIGINT)  # as under ros2 launch, where Ctrl-C comes from the terminal and from launch
     assert process.wait(20) == 0
     assert b"Traceback" not in process.stderr.read()
 
 
-def test_without_a_checkpoint_it_says_what_to_do_and_waits_unconfigured(start):
-    process = start("--params-file", "config/segmentation.yaml", "-p", "event.message:=image")
-    text = text_until(process, "not configured")
-    assert "inference.checkpoint is empty, expected the folder of a checkpoint" in text + text_until(
-        process, "wiring", 5
-    )
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_signal_during_the_imports_ends_it_in_order(start):
+    process = start(*UNTRAINED)
+    wait_until_loaded(process, "libtorch")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 0
+    assert process.stderr.read() == b""
+
+
+def test_a_signal_while_it_configures_ends_it_in_order(start):
+    # The first use of the model at full size takes a while.
+    process = start("-p", "inference.checkpoint:=untrained", "--log-level", "rcl:=debug")
+    text_until(process, "Initializing service")
+    time.sleep(0.2)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    said = process.stderr.read()
+    assert b"Traceback" not in said
+    assert b"context is invalid" not in said
+
+
+def test_an_idle_node_hears_a_signal_although_simulated_time_stands_still(start):
+    process = start("-p", "use_sim_time:=true", "--params-file", "config/segmentation.yaml")
+    said = text_until(process, "check the wiring")
+    assert "not configured: inference.checkpoint is empty, expected the folder of a checkpoint; set it" in said
     time.sleep(0.5)
     assert process.poll() is None
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 0
 
 
-def test_without_torch_it_names_the_interpreter_and_what_to_do():
-    code = "import sys; sys.modules['torch'] = None; from any2seg_ros.main import main; sys.exit(main())"
+def test_a_params_file_that_is_not_there_ends_it_with_one_clear_line(start):
+    process = start("--params-file", "/no/such/file.yaml")
+    assert process.wait(30) == 1
+    said = process.stderr.read().decode()
+    assert "segmentation_node cannot start: found ROS arguments that rcl refuses" in said
+    assert "/no/such/file.yaml" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("package", "error", "found", "todo"),
+    [
+        ("torch", "ModuleNotFoundError('No module named', name='torch')", "has no package 'torch'", "python:=/path"),
+        ("torch", "OSError('libcudart.so.13: not there')", "any2seg_ros.node: libcudart.so.13", "python:=/path"),
+        ("rclpy", "ModuleNotFoundError('No module named', name='rclpy')", "has no package 'rclpy'", "source the ROS"),
+    ],
+)
+def test_without_a_package_it_names_the_interpreter_and_what_to_do(package, error, found, todo):
+    code = WITHOUT.format(package=package, error=error)
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 1
-    assert f"{sys.executable} has no package 'torch'" in done.stderr
+    assert done.stderr.startswith(f"segmentation_node cannot start: {sys.executable} ")
+    assert found in done.stderr
+    assert todo in done.stderr
     assert "Traceback" not in done.stderr
