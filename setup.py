@@ -43,7 +43,8 @@ setup(
     name=NAME,
     version="0.1.0",
     description="Semantic segmentation from any modalities: a ROS 2 perception node that survives sensor failure",
-    long_description=Path("README.md").read_text(encoding="utf-8"),
+    # Beside the real file: colcon build --symlink-install runs a link to it from another folder.
+    long_description=Path(__file__).resolve().with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     author="The any2seg authors",
     maintainer="The any2seg authors",

@@ -166,22 +166,19 @@ class Robot:
 
 
 class Stage:
-    """Spins nodes on a thread and takes them down again."""
+    """Spins every node on a thread of its own, as separate programs would, and takes them down again."""
 
     def __init__(self, ros) -> None:
-        executors = pytest.importorskip("rclpy.executors")
         self.ros = ros
-        self.executor = executors.MultiThreadedExecutor(num_threads=3)
-        self.nodes = []
-        self.thread = threading.Thread(target=self._spin, daemon=True)
-        self.thread.start()
-
-    def _spin(self):
-        self.executor.spin()
+        self.executors = pytest.importorskip("rclpy.executors")
+        self.running = []
 
     def add(self, node):
-        self.nodes.append(node)
-        self.executor.add_node(node)
+        executor = self.executors.SingleThreadedExecutor()
+        executor.add_node(node)
+        thread = threading.Thread(target=executor.spin, daemon=True)
+        self.running.append((node, executor, thread))
+        thread.start()
         return node
 
     def segmentation_node(self, name="segmentation_node", **overrides):
@@ -199,14 +196,15 @@ class Stage:
         return Robot(self.add(Node(name)), node_name)
 
     def close(self):
-        self.executor.shutdown()
-        self.thread.join(5)
-        for node in self.nodes:
+        for _, executor, thread in self.running:
+            executor.shutdown()
+            thread.join(5)
+        for node, _, _ in self.running:
             if hasattr(node, "stop"):
                 node.stop()
             node.destroy_node()
         # Nodes hold themselves in cycles; a dead one that lingers would go on receiving.
-        self.nodes.clear()
+        self.running.clear()
         gc.collect()
 
 
