@@ -17,8 +17,9 @@ def files(pattern: str) -> list[str]:
 EXTRAS = {
     # The simulator and the demo: Embree ray tracing, meshes, bags, film (PyAV ships FFmpeg), page template, drawing.
     "sim": ["embreex>=4", "trimesh>=4", "rosbags>=0.11", "av>=14", "jinja2>=3", "pillow>=10.1", "tqdm>=4"],
-    # The real rclpy, for machines without a ROS distribution.
+    # The real rclpy, for machines without a ROS distribution, and what reads Bayer and YUV where cv_bridge is not.
     "ros": [
+        "rosbags-image>=0.10",
         "ros-rclpy[fastrtps]>=7",
         "ros-sensor-msgs",
         "ros-std-msgs",
