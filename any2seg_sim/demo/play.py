@@ -99,7 +99,6 @@ class DemoNode(Node):
         self._messages = messages
         self._faults = faults
         self._start_s = 0.0
-        self._node_name = node_name
         types = {message.topic: message.type_name for message in messages}
         self._ports: dict[str, Any] = {
             topic: self.create_publisher(compat.message_class(name), topic, qos.stream("reliable", 100))
