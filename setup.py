@@ -17,6 +17,8 @@ def files(pattern: str) -> list[str]:
 EXTRAS = {
     # The simulator and the demo: Embree ray tracing, meshes, bags, film (PyAV ships FFmpeg), page template, drawing.
     "sim": ["embreex>=4", "trimesh>=4", "rosbags>=0.11", "av>=14", "jinja2>=3", "pillow>=10.1", "tqdm>=4"],
+    # Training and scoring: several GPUs and mixed precision, the curves, the plots.
+    "train": ["accelerate>=1", "tensorboard>=2.15", "matplotlib>=3.8", "tqdm>=4"],
     # The real rclpy, for machines without a ROS distribution, and what reads Bayer and YUV where cv_bridge is not.
     "ros": [
         "rosbags-image>=0.10",
@@ -65,6 +67,7 @@ setup(
         (f"share/{NAME}", ["package.xml"]),
         (f"share/{NAME}/launch", files("launch/*.launch.py")),
         (f"share/{NAME}/config", files("config/*.yaml") + files("config/*.xml")),
+        (f"share/{NAME}/config/faults", files("config/faults/*.yaml")),
     ],
     install_requires=[
         "setuptools",

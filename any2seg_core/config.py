@@ -106,11 +106,29 @@ class ModelConfig(Settings):
     residual: bool = Field(default=True, description="MFF: add the balanced feature to the selected one")
     previous: Literal["mean", "carry", "temporal"] = Field("mean", description="meaning of f_ma at t-1")
     drop_path: float = Field(0.1, ge=0, lt=1, description="stochastic depth rate while training")
+    fusion: Literal["mff", "max", "concat"] = Field(
+        "mff", description="MFF; or a baseline: the largest feature, or all pictures stacked before one encoder"
+    )
+    selection: Literal["hard", "soft"] = Field("hard", description="MFF: take the most similar, or blend by similarity")
+    selection_temperature: float = Field(0.1, ge=0.01, le=10, description="MFF: softness of soft selection")
+    norms: Literal["shared", "per_modality"] = Field(
+        "shared", description="layer norms of a mit_b* encoder: for all modalities, or a scale and a shift for each"
+    )
 
     @field_validator("modalities")
     @classmethod
     def _known(cls, names: list[str]) -> list[str]:
         return _modalities(names)
+
+    @model_validator(mode="after")
+    def _check_concat(self) -> ModelConfig:
+        if self.fusion == "concat" and (self.norms != "shared" or self.fusion_level != "embedding"):
+            msg = (
+                f"fusion 'concat' joins modalities before the encoder: norms must be 'shared', not {self.norms!r}, and "
+                f"fusion_level 'embedding', not {self.fusion_level!r}"
+            )
+            raise ValueError(msg)
+        return self
 
 
 class SyncConfig(Settings):
@@ -152,10 +170,33 @@ class SensorConfig(Settings):
     period_s: float = Field(0.0, ge=0, le=60, description="time between frames; 0 learns it")
 
 
+class CameraConfig(SensorConfig):
+    """The camera."""
+
+    transport: Literal["raw", "compressed"] = Field(
+        "raw", description="image transport; compressed (JPEG, PNG) subscribes to the image topic's name/compressed"
+    )
+
+
 class DepthConfig(SensorConfig):
     """The depth camera."""
 
+    transport: Literal["raw", "compressed", "compressedDepth"] = Field(
+        "raw", description="image transport; compressed (PNG) and compressedDepth append their name to the topic's"
+    )
     unit_m: float = Field(0.001, gt=0, le=1, description="metres per count of 16UC1 depth (REP 118: 0.001)")
+    geometry: Literal["axial", "radial"] = Field(
+        "axial", description="what is measured: depth along the optical axis (REP 118), or distance along the ray"
+    )
+    registered: Literal["auto", "registered", "unregistered"] = Field(
+        "auto", description="whether depth is seen from the anchor's camera; auto: if frame_id and shape are the same"
+    )
+    extrinsic: list[float] = Field(
+        [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+        min_length=7,
+        max_length=7,
+        description="x y z qx qy qz qw of the depth camera in the camera's optical frame; all zero: ask TF",
+    )
 
 
 class EventConfig(SensorConfig):
@@ -190,6 +231,11 @@ class LidarConfig(SensorConfig):
         description="x y z qx qy qz qw of the LiDAR in the camera's optical frame; all zero: ask TF",
     )
     tf_tolerance_s: float = Field(0.2, ge=0, le=60, description="oldest TF that may stand in for the scan's moment")
+    fixed_frame: str = Field(
+        "", description="TF frame, such as odom, by which the robot's motion is taken out of scans; empty: it is not"
+    )
+    time_field: str = Field("", description="field that holds each point's time; empty finds it")
+    time_unit: Literal["", "s", "ms", "us", "ns"] = Field("", description="unit of that field; empty finds it")
 
 
 class ViewConfig(Settings):
@@ -230,6 +276,9 @@ class OutputConfig(Settings):
     overlay_alpha: float = Field(
         0.5, ge=0, le=1, description="weight of colours in the overlay", json_schema_extra=LIVE
     )
+    confidence_floor: float = Field(
+        0.0, ge=0, le=1, description="pixels less sure than this are unlabelled (255)", json_schema_extra=LIVE
+    )
 
 
 class DiagnosticsConfig(Settings):
@@ -248,7 +297,7 @@ class NodeConfig(Settings):
         description="sensors to subscribe to, of those the model knows",
     )
     autostart: bool = Field(default=True, description="configure and activate at start, without a lifecycle manager")
-    rgb: SensorConfig = Field(default_factory=SensorConfig)
+    rgb: CameraConfig = Field(default_factory=CameraConfig)
     depth: DepthConfig = Field(default_factory=DepthConfig)
     event: EventConfig = Field(default_factory=EventConfig)
     lidar: LidarConfig = Field(default_factory=LidarConfig)
@@ -273,6 +322,10 @@ class NodeConfig(Settings):
     def sensor(self, modality: Modality) -> SensorConfig:
         """Settings of one sensor."""
         return typing.cast("SensorConfig", getattr(self, modality.value))
+
+    def transport(self, modality: Modality) -> str:
+        """Image transport of a sensor's topic; "raw" for all that are not cameras."""
+        return str(getattr(self.sensor(modality), "transport", "raw"))
 
 
 @dataclass(frozen=True)

@@ -76,12 +76,17 @@ class Points:
     Attributes:
         xyz: (N, 3) float32, metres, finite, without no-return points.
         intensity: (N,) float32, in the driver's own units.
+        t_ns: (N,) int64, when each was measured, nanoseconds on the clock of the message headers; None: at the stamp.
     """
 
     xyz: NDArray[np.float32]
     intensity: NDArray[np.float32]
+    t_ns: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
+        if self.t_ns is not None and self.t_ns.shape != self.intensity.shape:
+            msg = f"points: found {self.t_ns.shape} times for {self.intensity.shape} points, expected one for each"
+            raise FrameError(msg)
         if self.xyz.ndim != 2 or self.xyz.shape[1] != 3 or self.intensity.shape != self.xyz.shape[:1]:
             msg = (
                 f"points: found xyz {self.xyz.shape} and intensity {self.intensity.shape}, "

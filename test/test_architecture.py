@@ -16,13 +16,15 @@ CORE_LAYERS = (
     ("errors",),
     ("frames",),
     ("config", "projection", "synchronizer"),
-    ("preprocess", "metrics"),
+    ("experiment", "faults"),
+    ("preprocess", "metrics", "batch"),
     ("model", "losses", "data", "teacher"),
-    ("inference", "evaluator"),
+    ("inference",),
+    ("evaluator",),
     ("trainer",),
 )
 LAYER_OF = {name: level for level, names in enumerate(CORE_LAYERS) for name in names}
-TORCH_FREE = ("errors", "frames", "config", "projection", "synchronizer", "metrics")
+TORCH_FREE = ("errors", "frames", "config", "projection", "synchronizer", "faults", "experiment", "metrics")
 
 ROS_PACKAGES = {"rclpy", "rcl_interfaces", "cv_bridge", "message_filters", "sensor_msgs_py", "tf2_ros", "launch"}
 ROS_PACKAGES |= {"launch_ros", "builtin_interfaces", "rosbags", "ament_index_python"}

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -70,7 +70,7 @@ class Segmenter:
         threads: CPU threads for torch in this whole process; 0 leaves them alone.
         short_side_px: model input size in place of the checkpoint's; 0 keeps that.
         max_gap_s: longest step between frames over which the fused feature of a "temporal" model is remembered.
-        cache: keep the encoded maps of each modality's newest frame.
+        cache: keep the encoded maps of each modality's newest frame, where modalities are encoded one by one.
 
     Attributes:
         encoded: frames encoded so far.
@@ -103,7 +103,8 @@ class Segmenter:
         with torch_errors_as_ours():
             self._model = model.to(self.device).eval()
         self._memory = FrameMemory(round(max_gap_s * 1e9) if info.model.previous == "temporal" else 0)
-        self._cache = FeatureCache(enabled=cache)
+        self._cache = FeatureCache(enabled=cache and model.shares_encoder)
+        self._predict = self._from_features if model.shares_encoder else self._from_pixels
 
     @classmethod
     def load(
@@ -150,8 +151,7 @@ class Segmenter:
         anchor = frame_set.frames[frame_set.anchor]
         with torch.inference_mode(), torch_errors_as_ours():
             circumstances = (given.size, frame_set.anchor, given.used)
-            new = self._encode(given)
-            prediction = self._fuse({**given.known, **new}, self._memory.recall(anchor.stamp_ns, circumstances))
+            prediction, new = self._predict(given, self._memory.recall(anchor.stamp_ns, circumstances))
             self._check(prediction, given)
             self._memory.keep(anchor.stamp_ns, circumstances, prediction.state)
             self._cache.keep(frame_set, given.size, new)
@@ -192,6 +192,21 @@ class Segmenter:
         stack = Preprocessor(self.preprocess, fresh or self.modalities)(frame_set)
         return _Input(used, size, known, fresh, stack.pixels)
 
+    def _from_features(self, given: _Input, previous: Maps | None) -> tuple[Prediction, dict[Modality, Maps]]:
+        """Fuse maps known before and fresh ones; the latter are given back."""
+        new = self._encode(given)
+        return self._fuse({**given.known, **new}, previous), new
+
+    def _from_pixels(self, given: _Input, previous: Maps | None) -> tuple[Prediction, dict[Modality, Maps]]:
+        """Run the model whole, for it has no maps of each modality."""
+        slots = [self.modalities.index(modality) for modality in given.fresh]
+        rows = cast("Tensor", given.pixels)[0].to(self.device)  # without a cache every frame is fresh
+        self.encoded += len(rows)
+        pixels = rows.new_zeros(1, len(self.modalities), *rows.shape[1:])
+        pixels[0, slots] = rows
+        present = torch.tensor([[modality in given.fresh for modality in self.modalities]], device=self.device)
+        return self._model(pixels, present, previous), {}
+
     def _encode(self, given: _Input) -> dict[Modality, Maps]:
         """Encode the fresh frames, a row of maps each."""
         self.cache_hits += len(given.known)
@@ -200,9 +215,13 @@ class Segmenter:
         rows = given.pixels[0].to(self.device)
         self.encoded += len(rows)
         # One image at a time is faster on a CPU, whose caches it fits, and slower on a GPU, which it cannot fill.
+        slots = torch.tensor([self.modalities.index(modality) for modality in given.fresh], device=self.device)
         if self.device.type == "cpu":
-            return {modality: self._model.encode(row[None]) for modality, row in zip(given.fresh, rows, strict=True)}
-        maps = self._model.encode(rows)
+            return {
+                modality: self._model.encode(row[None], slot[None])
+                for modality, row, slot in zip(given.fresh, rows, slots, strict=True)
+            }
+        maps = self._model.encode(rows, slots)
         # Copies, for a row kept as a part of its batch would hold all of that in memory.
         return {
             modality: tuple(feature[row : row + 1].clone() for feature in maps)

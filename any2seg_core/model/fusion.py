@@ -8,6 +8,7 @@ and modality), C channels, H and W the map's size, N = H * W locations, L column
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from any2seg_core.errors import FrameError
+from any2seg_core.model import fusion_kernel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,19 +44,34 @@ class ModalityFusion(nn.Module):
     """Reweight modalities by their agreement with the anchor, select the best per location, add both (section 3.3).
 
     It has no parameters. Absent modalities have no row, so nothing in their slots can be read. The order of modalities
-    matters only for ties, which go to the first, and in the last bits of sums. Scores are float32 even under
+    matters only for ties, which go to the first, and in the last bits of sums. Scores are float32 at least, even under
     autocast: cosines of similar features differ by less than half precision resolves.
 
     Args:
         reweight: weigh modalities by cosine with the anchor; otherwise all weigh 1.
         select: build f_ms; otherwise the answer is the balanced feature f_mb alone.
         residual: add f_mb to f_ms; has no effect without selection.
+        selection: "hard" takes the modality most similar to f_mb at each location, and so gives a gradient to it alone;
+            "soft" takes all by the softmax of their similarities, which also learn.
+        temperature: of that softmax.
     """
 
-    def __init__(self, *, reweight: bool = True, select: bool = True, residual: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        reweight: bool = True,
+        select: bool = True,
+        residual: bool = True,
+        selection: str = "hard",
+        temperature: float = 0.1,
+    ) -> None:
         super().__init__()
         self._weigh = _WEIGH[reweight]
         self._aggregate = _AGGREGATE[select, residual]
+        self._choose = _SELECTIONS[selection]
+        self._temperature = temperature
+        self._one_pass = select and selection == "hard"
+        self._residual = residual
 
     def forward(self, features: Tensor, present: Tensor, previous: Tensor | None = None) -> Fused:
         """Fuse the modalities of each sample.
@@ -72,18 +89,50 @@ class ModalityFusion(nn.Module):
         batch, (channels, height, width) = len(present), features.shape[1:]
         columns = present.any(0).nonzero().squeeze(1)
         kept = present[:, columns]
-        share = kept / kept.sum(1, keepdim=True)  # (B, L): each present modality's part in a mean
         with torch.autocast(features.device.type, enabled=False):
-            stack = dense(features.float(), present)  # (B, L, N, C)
-            weights = self._weigh(stack, share, _tokens(previous, (batch, channels, height, width)))
-            balanced = _weighted_sum(stack, weights * share)  # f_mb (B, N, C)
-            chosen = _most_similar(stack, balanced, kept)  # M_I (B, N)
-            selected = stack.gather(1, chosen[:, None, :, None].expand(-1, 1, -1, channels)).squeeze(1)  # f_ms
-            fused = self._aggregate(balanced, selected)  # f_ma (B, N, C)
+            stack = dense(_widened(features), present)  # (B, L, N, C)
+            share = kept.to(stack.dtype) / kept.sum(1, keepdim=True)  # (B, L): each present modality's part in a mean
+            weights = self._weigh(stack, share, _tokens(previous, (batch, channels, height, width), stack.dtype))
+            fused, chosen = self._fuse(stack, weights * share, kept)  # f_ma (B, N, C), M_I (B, N)
         return Fused(
             feature=fused.to(features.dtype).reshape(batch, height, width, channels).permute(0, 3, 1, 2),
             weights=weights.new_zeros(present.shape).index_copy(1, columns, weights * kept),
             chosen=columns[chosen].reshape(batch, height, width),
+        )
+
+    def _fuse(self, stack: Tensor, weights: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
+        """Balance and select; where there is no gradient to keep, in one pass over memory."""
+        if self._one_pass and fusion_kernel.fits(stack):
+            return fusion_kernel.select(stack, weights, kept, residual=self._residual, tiny=_TINY, tie=_TIE)
+        balanced = _weighted_sum(stack, weights)  # f_mb (B, N, C)
+        selected, chosen = self._choose(stack, balanced, kept, self._temperature)  # f_ms (B, N, C), M_I (B, N)
+        return self._aggregate(balanced, selected), chosen
+
+
+class MaxFusion(nn.Module):
+    """The largest value of the present modalities, channel by channel: a baseline.
+
+    Contract of ModalityFusion; all weigh 1, who gives most channels counts as chosen, and there is no t-1.
+    """
+
+    def forward(
+        self,
+        features: Tensor,
+        present: Tensor,
+        previous: Tensor | None = None,  # noqa: ARG002  (one signature)
+    ) -> Fused:
+        """Fuse the modalities of each sample; arguments and errors as ModalityFusion.forward."""
+        check_present(features, present)
+        channels, height, width = features.shape[1:]
+        columns = present.any(0).nonzero().squeeze(1)
+        absent = ~present[:, columns]
+        stack = dense(features, present).masked_fill(absent[:, :, None, None], -torch.inf)  # (B, L, N, C)
+        largest, giver = stack.max(1)  # (B, N, C)
+        given = torch.stack([(giver == column).sum(2) for column in range(len(columns))])  # (L, B, N)
+        return Fused(
+            feature=largest.reshape(len(present), height, width, channels).permute(0, 3, 1, 2),
+            weights=present.float(),
+            chosen=columns[given.argmax(0)].reshape(len(present), height, width),
         )
 
 
@@ -99,12 +148,12 @@ def correlation(features: Tensor, present: Tensor, fused: Tensor) -> Tensor:
         (B, M) float32, 0 where absent.
     """
     with torch.autocast(features.device.type, enabled=False):
-        stack = dense(features.float(), present).flatten(2)  # (B, L, N * C)
-        anchor = fused.float().permute(0, 2, 3, 1).flatten(1)  # (B, N * C)
+        stack = dense(_widened(features), present).flatten(2)  # (B, L, N * C)
+        anchor = _widened(fused).permute(0, 2, 3, 1).flatten(1)  # (B, N * C)
         products = (stack @ anchor.unsqueeze(2)).squeeze(2)
-        norms = stack.norm(dim=2).clamp_min(_TINY) * anchor.norm(dim=1, keepdim=True).clamp_min(_TINY)
+        cosines = _cosine(products, stack.norm(dim=2) * anchor.norm(dim=1, keepdim=True))
         columns = present.any(0).nonzero().squeeze(1)
-        return products.new_zeros(present.shape).index_copy(1, columns, products / norms)
+        return products.new_zeros(present.shape).index_copy(1, columns, cosines)
 
 
 def check_present(features: Tensor, present: Tensor) -> None:
@@ -131,14 +180,19 @@ def dense(features: Tensor, present: Tensor) -> Tensor:
     return rows.new_zeros(*kept.shape, *rows.shape[1:]).index_put(kept.nonzero(as_tuple=True), rows)
 
 
-def _tokens(previous: Tensor | None, expected: tuple[int, ...]) -> Tensor | None:
+def _widened(tensor: Tensor) -> Tensor:
+    """Half precision as float32, anything else as it is."""
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+
+
+def _tokens(previous: Tensor | None, expected: tuple[int, ...], dtype: torch.dtype) -> Tensor | None:
     """Bring f_ma at t-1 from (B, C, H, W) to (B, N, C), cut from its graph."""
     if previous is None:
         return None
     if previous.shape != expected:
         msg = f"fusion: found a previous feature of shape {tuple(previous.shape)}, expected {expected}; drop it"
         raise FrameError(msg)
-    return previous.detach().float().permute(0, 2, 3, 1).flatten(1, 2)
+    return previous.detach().to(dtype).permute(0, 2, 3, 1).flatten(1, 2)
 
 
 def _cosine_weights(stack: Tensor, share: Tensor, previous: Tensor | None) -> Tensor:
@@ -165,19 +219,44 @@ def _weighted_sum(stack: Tensor, weights: Tensor) -> Tensor:
     return (weights.unsqueeze(1) @ stack.flatten(2)).view(len(stack), *stack.shape[2:])
 
 
-def _most_similar(stack: Tensor, balanced: Tensor, kept: Tensor) -> Tensor:
-    """Index (B, N) of the modality whose feature has the largest cosine with the balanced one at that location.
+def _hard(stack: Tensor, balanced: Tensor, kept: Tensor, _temperature: float) -> tuple[Tensor, Tensor]:
+    """Feature (B, N, C) of the modality most similar to the balanced one at each location, and its index (B, N)."""
+    with torch.no_grad():
+        chosen = _most_similar(_similarities(stack, balanced), kept)
+    index = chosen[:, None, :, None].expand(-1, 1, -1, stack.shape[3])
+    return stack.gather(1, index).squeeze(1), chosen
+
+
+def _soft(stack: Tensor, balanced: Tensor, kept: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+    """Mean feature weighted by the softmax of similarities, and the index that _hard would take."""
+    similarities = _similarities(stack, balanced)
+    shares = (similarities / temperature).masked_fill(~kept.unsqueeze(2), -torch.inf).softmax(1)  # (B, L, N)
+    blended = [feature * share.unsqueeze(2) for feature, share in zip(stack.unbind(1), shares.unbind(1), strict=True)]
+    return functools.reduce(torch.add, blended), _most_similar(similarities.detach(), kept)
+
+
+def _similarities(stack: Tensor, balanced: Tensor) -> Tensor:
+    """Cosine (B, L, N) of each modality's feature with the balanced one at each location."""
+    norm = balanced.norm(dim=2)
+    return torch.stack(
+        [_cosine((feature * balanced).sum(2), feature.norm(dim=2) * norm) for feature in stack.unbind(1)], 1
+    )
+
+
+def _cosine(products: Tensor, norms: Tensor) -> Tensor:
+    """Inner products over norms; 0 without a gradient where a feature is too small to have a direction."""
+    nowhere = norms < _TINY
+    return products.masked_fill(nowhere, 0) / norms.masked_fill(nowhere, 1)
+
+
+def _most_similar(similarities: Tensor, kept: Tensor) -> Tensor:
+    """Index (B, N) of the largest similarity at each location.
 
     Two normalised features of equal global norm tie everywhere, and rounding must not draw a pattern into that: the
     first of all whose cosine is within _TIE of the largest wins. The index has no gradient.
     """
-    with torch.no_grad():
-        norm = balanced.norm(dim=2)
-        similarities = [
-            (feature * balanced).sum(2) / (feature.norm(dim=2) * norm).clamp_min(_TINY) for feature in stack.unbind(1)
-        ]
-        scores = torch.stack(similarities, 1).masked_fill(~kept.unsqueeze(2), -torch.inf)
-        return (scores >= scores.amax(1, keepdim=True) - _TIE).byte().argmax(1)
+    scores = similarities.masked_fill(~kept.unsqueeze(2), -torch.inf)
+    return (scores >= scores.amax(1, keepdim=True) - _TIE).byte().argmax(1)
 
 
 def _both(balanced: Tensor, selected: Tensor) -> Tensor:
@@ -195,6 +274,10 @@ def _balanced(balanced: Tensor, selected: Tensor) -> Tensor:  # noqa: ARG001  (o
 _WEIGH: Final[dict[bool, Callable[[Tensor, Tensor, Tensor | None], Tensor]]] = {
     True: _cosine_weights,
     False: _equal_weights,
+}
+_SELECTIONS: Final[dict[str, Callable[[Tensor, Tensor, Tensor, float], tuple[Tensor, Tensor]]]] = {
+    "hard": _hard,
+    "soft": _soft,
 }
 _AGGREGATE: Final[dict[tuple[bool, bool], Callable[[Tensor, Tensor], Tensor]]] = {
     (True, True): _both,

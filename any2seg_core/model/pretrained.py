@@ -4,7 +4,8 @@
 
 Two layouts are read: that of saved files, the same in all versions of transformers ("encoder.block.0.0..."), and that
 of modules in memory since its version 5 ("stages.0.blocks.0..."). Written is the layout of files. Ours differs from
-both in that key and value are one layer, and that convolutions which are linear layers are stored as such.
+both in that key and value are one layer, that convolutions which are linear layers are stored as such, and that norms
+may be one for each modality.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from any2seg_core.model.decoder import DecodeHead
 
 _FILE: Final = (
+    (r"\.(weight|bias)\.\d+$", r".\1"),  # norms of each modality all start from, and are named as, the one of the file
     (r"^stages\.(\d+)\.embedding\.projection\.", r"encoder.patch_embeddings.\1.proj."),
     (r"^stages\.(\d+)\.embedding\.norm\.", r"encoder.patch_embeddings.\1.layer_norm."),
     (r"^stages\.(\d+)\.norm\.", r"encoder.layer_norm.\1."),
@@ -60,6 +62,9 @@ _MEMORY: Final = (
     (r"^linear_c\.", "linear_projections."),
 )
 """Names in files to names in memory."""
+
+_STEMS: Final = {"encoder.patch_embeddings.0.proj.weight", "stages.0.patch_embeddings.proj.weight"}
+"""The layer that sees pixels, in both layouts."""
 
 
 def load_pretrained(encoder: nn.Module, source: str) -> None:
@@ -99,11 +104,18 @@ def load_pretrained(encoder: nn.Module, source: str) -> None:
 def load_transformers_weights(encoder: MixTransformer, state: Mapping[str, Tensor], *, source: str = "state") -> None:
     """Copy the encoder's weights out of any transformers SegFormer state dict, heads left aside.
 
+    Norms of each modality all get the same start. An encoder of M stacked pictures gets the first layer's weights M
+    times, divided by M: M equal pictures then give what one gives alone.
+
     Raises:
         CheckpointError: naming, as transformers does, what is missing, unexpected or of another shape.
     """
     bare = {name.removeprefix("segformer."): tensor for name, tensor in state.items()}
     own = {name: tensor for name, tensor in bare.items() if not name.startswith(("decode_head.", "classifier."))}
+    pictures = encoder.channels_in // 3
+    for name in own.keys() & _STEMS:
+        if own[name].ndim == 4 and own[name].shape[1] == 3:
+            own[name] = own[name].repeat(1, pictures, 1, 1) / pictures
     _load(encoder, own, source)
 
 
@@ -120,8 +132,17 @@ def load_transformers_head(head: DecodeHead, state: Mapping[str, Tensor], *, sou
 
 
 def export_transformers_weights(module: MixTransformer | DecodeHead) -> dict[str, Tensor]:
-    """Describe an encoder or a decode head as a transformers file does, without "segformer." and "decode_head."."""
-    return {_rename(name, _FILE): tensor.contiguous() for name, tensor in _separate(module.state_dict()).items()}
+    """Describe an encoder or a decode head as a transformers file does, without "segformer." and "decode_head.".
+
+    Raises:
+        ConfigError: the norms differ by modality, which transformers does not know.
+    """
+    separate = _separate(module.state_dict())
+    exported = {_rename(name, _FILE): tensor.contiguous() for name, tensor in separate.items()}
+    if len(exported) < len(separate):
+        msg = "export: found norms per modality, expected shared ones; transformers has no place for the others"
+        raise ConfigError(msg)
+    return exported
 
 
 def _load(module: MixTransformer | DecodeHead, state: Mapping[str, Tensor], source: str) -> None:

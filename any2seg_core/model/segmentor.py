@@ -19,7 +19,7 @@ from any2seg_core.frames import Modality, in_canonical_order
 from any2seg_core.model.backbones import build_encoder
 from any2seg_core.model.decoder import DecodeHead
 from any2seg_core.model.encoder import STRIDES
-from any2seg_core.model.fusion import Fused, ModalityFusion, correlation
+from any2seg_core.model.fusion import Fused, MaxFusion, ModalityFusion, correlation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -38,7 +38,8 @@ class Prediction:
     Attributes:
         logits: (B, K, H/4, W/4).
         fused: (B, C, H/4, W/4) modality-agnostic feature f_ma, C being D or, for fusion of logits, K.
-        features: maps (P, C, h, w) of each present modality at the fusion level, samples first, then modalities.
+        features: maps (P, C, h, w) of each present modality at the fusion level, samples first, then modalities; none
+            where modalities are joined before the encoder.
         fusions: how each of those maps was fused.
         present: (B, M) bool.
     """
@@ -51,7 +52,9 @@ class Prediction:
 
     @property
     def weights(self) -> Tensor:
-        """(B, M) float32 weight of each modality, averaged over the fused maps; 0 where absent."""
+        """(B, M) float32 weight of each modality, averaged over the fused maps; 0 where absent, 1 without fusion."""
+        if not self.fusions:
+            return self.present.float()
         return torch.stack([fusion.weights for fusion in self.fusions]).mean(0)
 
     @property
@@ -59,10 +62,20 @@ class Prediction:
         """The fused maps, cut from their graph: `previous` of the next call."""
         return tuple(fusion.feature.detach() for fusion in self.fusions)
 
-    def correlation(self) -> Tensor:
-        """(B, M) float32 cosine of each modality with f_ma (equation 2), averaged over the fused maps."""
+    def correlation(self, *, detach_anchor: bool = False) -> Tensor:
+        """(B, M) float32 cosine of each modality with f_ma (equation 2), averaged over the fused maps.
+
+        Args:
+            detach_anchor: no gradient flows through f_ma.
+
+        Raises:
+            ConfigError: the model joins modalities before its encoder, so there is no feature of each.
+        """
+        if not self.features:
+            msg = "prediction: found no feature of each modality, expected a model whose modalities share the encoder"
+            raise ConfigError(msg)
         cosines = [
-            correlation(features, self.present, fusion.feature)
+            correlation(features, self.present, fusion.feature.detach() if detach_anchor else fusion.feature)
             for features, fusion in zip(self.features, self.fusions, strict=True)
         ]
         return torch.stack(cosines).mean(0)
@@ -102,10 +115,13 @@ class Any2Seg(nn.Module):
         modalities: the M modalities in the order of the M axis, which is canonical order.
         classes: K.
         encoder, head, fusion: the parts.
+        shares_encoder: each modality is encoded by itself, so extract, encode, fuse_and_decode and decode are there.
     """
 
+    shares_encoder: bool = True
+
     def __init__(
-        self, encoder: Encoder, head: DecodeHead, fusion: ModalityFusion, *, level: str, modalities: Iterable[Modality]
+        self, encoder: Encoder, head: DecodeHead, fusion: nn.Module, *, level: str, modalities: Iterable[Modality]
     ) -> None:
         super().__init__()
         _check_fit(encoder, head)
@@ -127,16 +143,29 @@ class Any2Seg(nn.Module):
         Raises:
             FrameError: a shape does not fit, or a sample has no modality.
         """
-        self._check(pixels, present)
-        features = self.encode(pixels[present])
-        return self.fuse_and_decode(features, present, previous)
+        return self.fuse_and_decode(self.extract(pixels, present), present, previous)
 
-    def encode(self, pixels: Tensor) -> Maps:
+    def extract(self, pixels: Tensor, present: Tensor) -> Maps:
+        """Encode what is present in a batch, arguments and errors as forward, to maps that fuse_and_decode takes."""
+        self._check(pixels, present)
+        return self.encode(pixels[present], present.nonzero()[:, 1])
+
+    def encode(self, pixels: Tensor, slots: Tensor) -> Maps:
         """Do all that is done for each modality by itself: images (P, 3, H, W) to maps (P, C, h, w) to fuse.
 
         In evaluation a row's maps depend on that row alone, so they may be computed apart, kept and joined again.
+
+        Args:
+            pixels: an image per row.
+            slots: (P,) int64 index of each row's modality in `modalities`.
+
+        Raises:
+            FrameError: there is not a slot for each row, or the images' shape does not fit.
         """
-        return self._level.prepare(self.head, self.encoder(pixels))
+        if slots.shape != pixels.shape[:1]:
+            msg = f"model input: found slots {tuple(slots.shape)} for {len(pixels)} images, expected one for each"
+            raise FrameError(msg)
+        return self._level.prepare(self.head, self.encoder(pixels, slots))
 
     def fuse_and_decode(self, features: Maps, present: Tensor, previous: Maps | None = None) -> Prediction:
         """Do all that is done for the modalities together; `features` has a row per True in `present` (B, M)."""
@@ -163,20 +192,71 @@ class Any2Seg(nn.Module):
             raise FrameError(msg)
 
 
+class EarlyConcat(Any2Seg):
+    """Baseline: the pictures of all modalities stacked on the channel axis before one encoder, absent ones as zeros.
+
+    The same forward pass; but there are no features of each modality, so it cannot be taken apart.
+
+    Args:
+        encoder: takes 3 M channels.
+        head: the decode head.
+        modalities: the M modalities.
+    """
+
+    shares_encoder = False
+
+    def __init__(self, encoder: Encoder, head: DecodeHead, *, modalities: Iterable[Modality]) -> None:
+        super().__init__(encoder, head, nn.Identity(), level="embedding", modalities=modalities)
+
+    def forward(self, pixels: Tensor, present: Tensor, previous: Maps | None = None) -> Prediction:  # noqa: ARG002
+        """Segment a batch; arguments and errors as Any2Seg.forward, and `previous` changes nothing."""
+        self._check(pixels, present)
+        given = pixels.masked_fill(~present[:, :, None, None, None], 0)  # garbage in absent slots goes
+        fused = self.head.embed(self.encoder(given.flatten(1, 2)))
+        return Prediction(self.head.classify(fused), fused, (), (), present)
+
+    def encode(self, pixels: Tensor, slots: Tensor) -> Maps:  # noqa: ARG002  (one signature)
+        """Refuse: no modality is encoded by itself.
+
+        Raises:
+            ConfigError: always.
+        """
+        msg = "model: found fusion 'concat', expected modalities that share the encoder; call the whole model instead"
+        raise ConfigError(msg)
+
+
 def build_model(config: ModelConfig, classes: int) -> Any2Seg:
     """Assemble a randomly initialised model; the global torch seed decides the weights.
 
     Raises:
-        ConfigError: the backbone is unknown or does not fit the decode head.
+        ConfigError: the backbone is unknown, or does not fit the decode head or the norms.
     """
-    encoder = build_encoder(config.backbone, drop_path=config.drop_path)
-    return Any2Seg(
-        encoder,
-        DecodeHead(encoder.channels, config.embed_dim, classes),
-        ModalityFusion(reweight=config.reweight, select=config.select, residual=config.residual),
-        level=config.fusion_level,
-        modalities=[Modality(name) for name in config.modalities],
+    modalities = [Modality(name) for name in config.modalities]
+    joined = config.fusion == "concat"
+    encoder = build_encoder(
+        config.backbone,
+        drop_path=config.drop_path,
+        channels_in=3 * len(modalities) if joined else 3,
+        norms=config.norms,
+        modalities=len(modalities),
     )
+    head = DecodeHead(encoder.channels, config.embed_dim, classes)
+    if joined:
+        return EarlyConcat(encoder, head, modalities=modalities)
+    return Any2Seg(encoder, head, _FUSIONS[config.fusion](config), level=config.fusion_level, modalities=modalities)
+
+
+def _mff(config: ModelConfig) -> ModalityFusion:
+    return ModalityFusion(
+        reweight=config.reweight,
+        select=config.select,
+        residual=config.residual,
+        selection=config.selection,
+        temperature=config.selection_temperature,
+    )
+
+
+_FUSIONS: Final[dict[str, Callable[[ModelConfig], nn.Module]]] = {"mff": _mff, "max": lambda _config: MaxFusion()}
 
 
 def _check_fit(encoder: Encoder, head: DecodeHead) -> None:

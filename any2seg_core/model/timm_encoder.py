@@ -21,16 +21,19 @@ class TimmEncoder(nn.Module):
     Attributes:
         channels: C_i of the four maps.
         strides: pixels per feature of the four maps.
+        checkpointing: recompute parts on the way back to save memory, where timm can.
 
     Raises:
         DependencyError: timm is not installed.
         ConfigError: timm does not know the name, cannot give feature maps of it, or the strides do not fit.
     """
 
-    def __init__(self, name: str, *, drop_path: float = 0.0) -> None:
+    def __init__(self, name: str, *, drop_path: float = 0.0, channels_in: int = 3) -> None:
         super().__init__()
         self.name = name
-        self.trunk = _create(name, drop_path)
+        self._channels_in = channels_in
+        self._checkpointing = False
+        self.trunk = _create(name, drop_path, channels_in)
         found = list(self.trunk.feature_info.reduction())
         if not set(STRIDES) <= set(found):
             msg = (
@@ -45,9 +48,22 @@ class TimmEncoder(nn.Module):
         # Swin-like networks of timm hand out (B, H, W, C).
         self._axes = (0, 3, 1, 2) if "NHWC" in str(getattr(self.trunk, "output_fmt", "NCHW")) else (0, 1, 2, 3)
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
+    @property
+    def checkpointing(self) -> bool:
+        """Whether parts are recomputed."""
+        return self._checkpointing
+
+    @checkpointing.setter
+    def checkpointing(self, enabled: bool) -> None:
+        if enabled and not hasattr(self.trunk, "set_grad_checkpointing"):
+            msg = f"backbone 'timm:{self.name}': timm cannot recompute it; switch gradient checkpointing off"
+            raise ConfigError(msg)
+        self._checkpointing = enabled
+        self.trunk.set_grad_checkpointing(enabled)
+
+    def forward(self, pixels: Tensor, slots: Tensor | None = None) -> tuple[Tensor, ...]:  # noqa: ARG002  (one signature)
         """Extract the feature pyramid; shapes and errors as MixTransformer.forward."""
-        check_pixels(pixels)
+        check_pixels(pixels, self._channels_in)
         try:
             maps = self.trunk(pixels)
         except AssertionError as error:
@@ -60,7 +76,7 @@ class TimmEncoder(nn.Module):
         return tuple(maps[index].permute(self._axes) for index in self._picked)
 
 
-def _create(name: str, drop_path: float) -> Any:
+def _create(name: str, drop_path: float, channels_in: int) -> Any:
     try:
         import timm  # noqa: PLC0415  (slow to import, and few checkpoints need it)
     except ImportError:
@@ -72,7 +88,7 @@ def _create(name: str, drop_path: float) -> Any:
         raise ConfigError(msg)
     options: dict[str, Any] = {"drop_path_rate": drop_path} if drop_path else {}
     try:
-        return timm.create_model(name, pretrained=False, features_only=True, **options)
+        return timm.create_model(name, pretrained=False, features_only=True, in_chans=channels_in, **options)
     except (TypeError, RuntimeError, AttributeError) as error:
         msg = (
             f"backbone 'timm:{name}': timm cannot build it as a feature extractor with {options or 'no options'} "

@@ -1,6 +1,6 @@
 # Copyright 2026 The any2seg authors
 # SPDX-License-Identifier: Apache-2.0
-"""Compiled loops of the projection: camera lenses, the point z-buffer, the code of distances.
+"""Compiled loops of the projection: camera lenses, the point z-buffer, depth seen from elsewhere, distances.
 
 They stand in one file because numba's cache on disk looks at the time stamp of the calling function's file
 only: with callees elsewhere, an edit there would leave stale machine code in use. Single-threaded, without
@@ -75,6 +75,13 @@ class Canvas(NamedTuple):
 
     image: NDArray[np.float32]
     depth: NDArray[np.float32]
+
+
+SAME_SURFACE: Final = 0.05
+"""Neighbouring pixels whose depths differ by less than this share of the nearer one lie on one surface."""
+
+WIDEST_FOOTPRINT_PX: Final = 8.0
+"""Farthest that a pixel of depth reaches out in another view, in each direction."""
 
 
 def compiled(function: Function) -> Function:
@@ -206,3 +213,64 @@ def draw_depth(
                 grey[row, column] = nearness(min(max(value, nearest), farthest), encoding, nearest, farthest)
             else:
                 grey[row, column] = 0.0
+
+
+@compiled
+def land(depth: NDArray[np.float32], rays: NDArray[np.float32], lens: Lens, landed: NDArray[np.float64]) -> None:
+    """Fill landed (H, W, 3) with where depth (H, W) along rays (H, W, 2) comes to lie: pixel coordinates and depth.
+
+    NaN where depth is no positive number, has no ray or no image.
+    """
+    for row in range(depth.shape[0]):
+        for column in range(depth.shape[1]):
+            z = float(depth[row, column])
+            u, v, far = math.nan, math.nan, math.nan
+            if 0.0 < z < math.inf:
+                right, down = float(rays[row, column, 0]), float(rays[row, column, 1])
+                if math.isfinite(right) and math.isfinite(down):
+                    u, v, far = pixel_of_point(right * z, down * z, z, lens)
+            landed[row, column, 0] = u
+            landed[row, column, 1] = v
+            landed[row, column, 2] = far
+
+
+@compiled
+def reach(at: float, low: float, high: float, cells: int) -> tuple[int, int]:
+    """First and one past the last pixel whose centre lies in [low, high); the pixel of at where there is none."""
+    first = math.ceil(max(low, at - WIDEST_FOOTPRINT_PX))
+    end = math.ceil(min(high, at + WIDEST_FOOTPRINT_PX))
+    if end <= first:
+        first = math.floor(at + 0.5)
+        end = first + 1
+    return max(first, 0), min(end, cells)
+
+
+@compiled
+def cover(depth: NDArray[np.float32], landed: NDArray[np.float64], zoom: float, seen: NDArray[np.float32]) -> None:
+    """Draw each landed pixel as large as it is in the other view, nearest in front, into seen (infinite to begin with).
+
+    A pixel reaches half way to where its eight neighbours on the same surface landed, and at least half of its own
+    size, zoom x depth here / depth there.
+    """
+    height, width = depth.shape
+    for row in range(height):
+        for column in range(width):
+            u, v, far = landed[row, column]
+            wide, high = seen.shape[1] + WIDEST_FOOTPRINT_PX, seen.shape[0] + WIDEST_FOOTPRINT_PX
+            if not (-WIDEST_FOOTPRINT_PX <= u <= wide and -WIDEST_FOOTPRINT_PX <= v <= high):
+                continue
+            z = float(depth[row, column])
+            half = 0.5 * zoom * z / far
+            left, right, top, bottom = u - half, u + half, v - half, v + half
+            for at_row in range(max(row - 1, 0), min(row + 2, height)):
+                for at_column in range(max(column - 1, 0), min(column + 2, width)):
+                    other = float(depth[at_row, at_column])
+                    other_u, other_v = landed[at_row, at_column, 0], landed[at_row, at_column, 1]
+                    if not math.isnan(other_u) and abs(other - z) <= SAME_SURFACE * min(other, z):
+                        left, right = min(left, 0.5 * (u + other_u)), max(right, 0.5 * (u + other_u))
+                        top, bottom = min(top, 0.5 * (v + other_v)), max(bottom, 0.5 * (v + other_v))
+            first_column, end_column = reach(u, left, right, seen.shape[1])
+            first_row, end_row = reach(v, top, bottom, seen.shape[0])
+            for at_row in range(first_row, end_row):
+                for at_column in range(first_column, end_column):
+                    seen[at_row, at_column] = min(seen[at_row, at_column], np.float32(far))

@@ -206,6 +206,30 @@ def test_weights_that_do_not_fit_the_description(folder):
         load_checkpoint(folder)
 
 
+def test_a_checkpoint_of_before_fusion_and_norms_could_be_chosen_loads(folder, model):
+    old = INFO.model.model_dump()
+    for name in ("fusion", "selection", "selection_temperature", "norms"):
+        del old[name]
+    rewrite(folder, model=old)
+    found, info = load_checkpoint(folder)
+    assert info == INFO
+    assert all(torch.equal(tensor, model.state_dict()[name]) for name, tensor in found.state_dict().items())
+
+
+@pytest.mark.parametrize("settings", [{"norms": "per_modality"}, {"fusion": "concat"}, {"fusion": "max"}])
+@pytest.mark.parametrize("half", [False, True])
+def test_variants_come_back(tmp_path, settings, half):
+    config = ModelConfig(embed_dim=8, modalities=["rgb", "lidar"], **settings)
+    network = build_model(config, 3)
+    save_checkpoint(tmp_path / "a", network, CheckpointInfo("a", config, INFO.preprocess, CLASSES), half=half)
+    found, info = load_checkpoint(tmp_path / "a")
+    assert info.model == config
+    assert type(found) is type(network)
+    for name, tensor in network.state_dict().items():
+        expected = tensor.half().float() if half and tensor.ndim > 1 else tensor
+        assert torch.equal(found.state_dict()[name], expected), name
+
+
 def test_an_architecture_that_cannot_be_built_is_a_setting_s_fault(folder):
     rewrite(folder, model=INFO.model.model_dump() | {"backbone": "mit_b9"})
     with pytest.raises(ConfigError, match="mit_b9"):

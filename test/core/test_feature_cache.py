@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from any2seg_core.config import ModelConfig, PreprocessConfig
 from any2seg_core.errors import FrameError
@@ -80,6 +81,34 @@ def test_a_drive_is_the_same_to_the_bit_with_and_without(level, previous):
         assert found.used == expected.used
     assert counts(plain) == (20, 0)
     assert counts(kept) == (7 + 2 * 3, 7)
+
+
+@pytest.mark.parametrize("settings", [{"norms": "per_modality"}, {"fusion": "max"}, {"selection": "soft"}])
+def test_variants_are_the_same_to_the_bit_with_and_without(settings):
+    kept, plain = (shaken(segmenter(cache=cache, **settings)) for cache in (True, False))
+    slow = frame(L, 5)
+    for stamp_ns in (5, 6, 7):
+        given = frame_set(frame(R, stamp_ns), slow)
+        assert same(kept.segment(anew(given)), plain.segment(given))
+    assert counts(kept) == (4, 2)
+
+
+def shaken(model):
+    """Move every weight away from its start, so that norms of different modalities differ."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in model._model.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.05)
+    return model
+
+
+def test_a_model_without_maps_of_each_modality_runs_whole_and_keeps_nothing():
+    model = segmenter(fusion="concat")
+    given = frame_set(frame(R, 5), frame(L, 5))
+    first = model.segment(given)
+    assert same(model.segment(anew(given)), first)
+    assert counts(model) == (4, 0)
+    assert not model._cache._entries
 
 
 def test_a_whole_set_that_comes_again_needs_no_encoding():

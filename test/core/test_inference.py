@@ -75,6 +75,25 @@ def test_labels_are_the_argmax_of_upsampled_logits_and_confidence_its_softmax(sh
     assert 0.25 <= found.confidence.min() <= found.confidence.max() <= 1
 
 
+@pytest.mark.parametrize("settings", [{"norms": "per_modality"}, {"fusion": "max"}, {"fusion": "concat"}])
+@pytest.mark.parametrize("present", [(R, D, E, L), (D, L)])
+def test_variants_answer_as_their_model_does(settings, present):
+    variant = segmenter(previous="temporal", **settings)
+    with torch.no_grad():
+        for index, parameter in enumerate(variant._model.parameters()):
+            parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(index)), alpha=0.05)
+    frames = frame_set(present, anchor=present[0])
+    stack = Preprocessor(PREPROCESS, variant.modalities)(frames)
+    with torch.no_grad():
+        logits = variant._model(stack.pixels, stack.present).logits
+    scores = functional.interpolate(logits, (HEIGHT, WIDTH), mode="bilinear", align_corners=False)[0].softmax(0)
+    found = variant.segment(frames)
+    np.testing.assert_allclose(found.confidence, scores.max(0).values, atol=1e-5)
+    assert found.used == present
+    later = frame_set(present, anchor=present[0], stamp_ns=11 * 10**8)
+    assert same(variant.segment(later), found) == (settings.get("fusion") in ("max", "concat"))  # they have no t-1
+
+
 def test_header_and_bookkeeping_are_the_anchor_s(shared):
     found = shared.segment(frame_set((R, E, L), anchor=L, absent={D: Absence.STALE}, stamp_ns=7))
     assert (found.stamp_ns, found.frame_id, found.anchor) == (7, "lidar_frame", L)
@@ -142,9 +161,11 @@ def test_warm_up_takes_every_modality_and_leaves_no_trace():
 
 def test_images_are_encoded_one_by_one_on_the_cpu(shared, monkeypatch):
     encode, seen = shared._model.encode, []
-    monkeypatch.setattr(shared._model, "encode", lambda pixels: (seen.append(len(pixels)), encode(pixels))[1])
+    monkeypatch.setattr(
+        shared._model, "encode", lambda pixels, slots: (seen.append(slots.tolist()), encode(pixels, slots))[1]
+    )
     shared.segment(frame_set((R, E, L)))
-    assert seen == [1, 1, 1]
+    assert seen == [[0], [2], [3]]
 
 
 SECOND = 10**9
@@ -225,7 +246,7 @@ def test_broken_pixels_are_the_sensor_s_fault(shared, monkeypatch):
     ],
 )
 def test_errors_of_torch_become_ours(shared, monkeypatch, error, ours, message):
-    def fail(pixels):
+    def fail(pixels, slots):
         raise error
 
     monkeypatch.setattr(shared._model, "encode", fail)

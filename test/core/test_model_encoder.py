@@ -14,6 +14,7 @@ from transformers import SegformerModel as Reference
 from any2seg_core.errors import CheckpointError, ConfigError, FrameError
 from any2seg_core.model.backbones import build_encoder
 from any2seg_core.model.encoder import MIT_VARIANTS, DropPath, MixTransformer, SequenceReduction
+from any2seg_core.model.norms import ModalityNorm, SharedNorm
 from any2seg_core.model.pretrained import export_transformers_weights, load_pretrained, load_transformers_weights
 
 PUBLISHED = {
@@ -221,3 +222,107 @@ def test_unknown_backbones():
         build_encoder("timm:vit_tiny_patch16_224")
     with pytest.raises(ConfigError, match=r"cannot build it as a feature extractor .* try drop_path 0"):
         build_encoder("timm:vgg11", drop_path=0.1)
+
+
+def test_norm_of_each_modality_is_a_layer_norm_each():
+    norms, apart = ModalityNorm(6, 3), [torch.nn.LayerNorm(6) for _ in range(3)]
+    for slot, single in enumerate(apart):
+        seeded(single, slot)
+        norms.load_state_dict({**norms.state_dict(), f"weight.{slot}": single.weight, f"bias.{slot}": single.bias})
+    tokens, slots = torch.randn(5, 2, 3, 6), torch.tensor([2, 0, 0, 1, 2])
+    expected = torch.stack([apart[slot](row) for slot, row in zip(slots.tolist(), tokens, strict=True)])
+    torch.testing.assert_close(norms(tokens, slots), expected)
+    assert [parameter.ndim for parameter in norms.parameters()] == [1] * 6  # so weight decay leaves them alone
+    for wrong, found in ((None, "no"), (torch.tensor([1]), "1")):
+        with pytest.raises(FrameError, match=f"found {found} slots for 5 rows, expected one each"):
+            norms(tokens, wrong)
+
+
+def test_shared_norms_are_those_that_were():
+    names = build_encoder("mit_b0").state_dict().keys()
+    assert all(
+        isinstance(m, SharedNorm) for m in build_encoder("mit_b0").modules() if isinstance(m, torch.nn.LayerNorm)
+    )
+    assert "stages.0.blocks.1.attention.reduction.norm.weight" in names
+    assert not any(name.endswith(".0") for name in names)
+    more = build_encoder("mit_b0", norms="per_modality", modalities=2)
+    widths = sum(
+        m.weight.numel() + m.bias.numel() for m in build_encoder("mit_b0").modules() if isinstance(m, SharedNorm)
+    )
+    assert (
+        sum(p.numel() for p in more.parameters()) - sum(p.numel() for p in build_encoder("mit_b0").parameters())
+        == widths
+    )
+
+
+@pytest.mark.parametrize("layout", ["file", "memory"])
+def test_pretrained_norms_are_copied_to_each_modality(pixels, layout):
+    reference = seeded(Reference(reference_config()))
+    shared, apart = build_encoder("mit_b0").eval(), build_encoder("mit_b0", norms="per_modality", modalities=3).eval()
+    load_transformers_weights(shared, reference.state_dict())
+    state = reference.state_dict() if layout == "memory" else export_transformers_weights(shared)
+    load_transformers_weights(apart, state)
+    with torch.no_grad():
+        for one, other in zip(apart(pixels, torch.tensor([2, 0])), shared(pixels), strict=True):
+            torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+    norm = apart.stages[3].blocks[0].ffn_norm
+    assert norm.weight[0].data_ptr() != norm.weight[1].data_ptr()
+    with pytest.raises(ConfigError, match="found norms per modality, expected shared ones"):
+        export_transformers_weights(apart)
+    del state[next(name for name in state if "layer_norm" in name)]
+    with pytest.raises(CheckpointError, match="1 missing"):
+        load_transformers_weights(apart, state)
+
+
+@pytest.mark.parametrize("layout", ["file", "memory"])
+def test_pretrained_weights_of_stacked_pictures_give_what_one_picture_gave(pixels, layout):
+    reference = seeded(Reference(reference_config()))
+    single, stacked = build_encoder("mit_b0").eval(), build_encoder("mit_b0", channels_in=12).eval()
+    load_transformers_weights(single, reference.state_dict())
+    load_transformers_weights(
+        stacked, reference.state_dict() if layout == "memory" else export_transformers_weights(single)
+    )
+    with torch.no_grad():
+        for one, other in zip(stacked(pixels.repeat(1, 4, 1, 1)), single(pixels), strict=True):
+            torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+    with pytest.raises(FrameError, match=re.escape("found shape (2, 3, 64, 96), expected (B, 12, H, W)")):
+        stacked(pixels)
+    other = build_encoder("mit_b0", channels_in=12)
+    load_transformers_weights(other, export_transformers_weights(stacked))
+    assert torch.equal(other.stages[0].embedding.projection.weight, stacked.stages[0].embedding.projection.weight)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "norms"), [("mit_b0", "shared"), ("mit_b0", "per_modality"), ("timm:convnext_atto", "shared")]
+)
+def test_recomputing_gives_the_same_gradients_bit_for_bit(backbone, norms):
+    torch.manual_seed(0)
+    encoder = build_encoder(backbone, drop_path=0.3, norms=norms, modalities=4).train()
+    pixels, slots, gradients, kept = torch.randn(2, 3, 64, 64), torch.tensor([0, 3]), [], []
+    for checkpointing in (False, True):
+        encoder.checkpointing = checkpointing
+        assert encoder.checkpointing == checkpointing
+        encoder.zero_grad()
+        torch.manual_seed(1)  # drop path draws the same
+        with torch.autograd.graph.saved_tensors_hooks(lambda t: kept[-1].append(t.numel()) or t, lambda t: t):
+            kept.append([])
+            maps = encoder(pixels, slots)
+        sum(level.square().mean() for level in maps).backward()
+        gradients.append([parameter.grad.clone() for parameter in encoder.parameters()])
+    assert all(torch.equal(one, other) for one, other in zip(*gradients, strict=True))
+    assert sum(kept[1]) < 0.7 * sum(kept[0])
+
+
+def test_timm_without_recomputing_says_so():
+    encoder = build_encoder("timm:resnet18")
+    encoder.trunk = torch.nn.Identity()
+    with pytest.raises(ConfigError, match="timm cannot recompute it; switch gradient checkpointing off"):
+        encoder.checkpointing = True
+
+
+def test_timm_takes_stacked_pictures():
+    encoder = build_encoder("timm:resnet18", channels_in=6).eval()
+    with torch.no_grad():
+        assert encoder(torch.zeros(1, 6, 32, 32))[0].shape == (1, 64, 8, 8)
+    with pytest.raises(FrameError, match=r"expected \(B, 6, H, W\)"):
+        encoder(torch.zeros(1, 3, 32, 32))

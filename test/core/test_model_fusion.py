@@ -3,6 +3,7 @@
 """Modality-agnostic fusion against the paper's steps written out slowly, and the properties that make it agnostic."""
 
 import itertools
+import math
 import re
 
 import pytest
@@ -12,14 +13,14 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from any2seg_core.errors import FrameError
-from any2seg_core.model.fusion import ModalityFusion, correlation
+from any2seg_core.model.fusion import MaxFusion, ModalityFusion, correlation
 
 SWITCHES = list(itertools.product([True, False], repeat=3))
 
 
-def literal(stack, present, previous=None, *, reweight=True, select=True, residual=True):
+def literal(stack, present, previous=None, *, reweight=True, select=True, residual=True, temperature=None):
     """Section 3.3 step by step, a sample and a pixel at a time; stack (B, M, C, H, W)."""
-    fused, weights, chosen = [], torch.zeros(present.shape), []
+    fused, weights, chosen = [], torch.zeros(present.shape, dtype=stack.dtype), []
     for sample in range(len(stack)):
         there = present[sample].nonzero().flatten().tolist()
         maps = {m: stack[sample, m] for m in there}
@@ -34,11 +35,17 @@ def literal(stack, present, previous=None, *, reweight=True, select=True, residu
         for y, x in itertools.product(*map(range, balanced.shape[1:])):
             scores = [functional.cosine_similarity(maps[m][:, y, x], balanced[:, y, x], dim=0).item() for m in there]
             index[y, x] = next(m for m, score in zip(there, scores, strict=True) if score >= max(scores) - 1e-5)
-            selected[:, y, x] = maps[int(index[y, x])][:, y, x]
+            shares = {int(index[y, x]): 1} if temperature is None else softmax(there, scores, temperature)
+            selected[:, y, x] = sum(share * maps[m][:, y, x] for m, share in shares.items())
         answer = selected + balanced if residual else selected
         fused.append(answer if select else balanced)
         chosen.append(index)
     return torch.stack(fused), weights, torch.stack(chosen)
+
+
+def softmax(there, scores, temperature):
+    powers = [math.exp(score / temperature) for score in scores]
+    return {m: power / sum(powers) for m, power in zip(there, powers, strict=True)}
 
 
 def features(*shape, seed=0):
@@ -73,6 +80,90 @@ def test_equals_the_paper_on_any_mask(data, seed):
     present = torch.tensor(data.draw(st.lists(rows, min_size=1, max_size=3)))
     stack = features(*present.shape, 4, 2, 3, seed=seed)
     assert_same(ModalityFusion()(stack[present], present), literal(stack, present))
+
+
+@pytest.mark.parametrize(("reweight", "residual"), list(itertools.product([True, False], repeat=2)))
+@pytest.mark.parametrize("temperature", [0.05, 0.1, 1.0])
+def test_soft_selection_blends_by_the_softmax_of_similarities(temperature, reweight, residual):
+    present = mask("xx.x", "..x.", "x.x.")
+    stack = features(3, 4, 6, 5, 3)
+    switches = {"reweight": reweight, "residual": residual, "temperature": temperature}
+    found = ModalityFusion(selection="soft", **switches)(stack[present], present)
+    assert_same(found, literal(stack, present, **switches))
+
+
+def test_soft_selection_grows_hard_as_it_cools():
+    rows, present = features(3, 64, 4, 4), mask("xxx")
+    hard = ModalityFusion()(rows, present).feature
+    far, near = (
+        (ModalityFusion(selection="soft", temperature=t)(rows, present).feature - hard).norm() for t in (1, 1e-3)
+    )
+    assert near < 0.05 * far
+
+
+@pytest.mark.parametrize("settings", [{}, {"selection": "soft", "temperature": 0.5}, {"select": False}])
+@pytest.mark.parametrize("with_previous", [False, True])
+def test_double_precision_equals_the_paper_and_gradients_are_right(settings, with_previous):
+    present = mask("xx.x", "..x.")
+    stack = features(2, 4, 3, 2, 2).double()
+    previous = features(2, 3, 2, 2, seed=1).double() if with_previous else None
+    fusion = ModalityFusion(**settings)
+    slow = {name: value for name, value in settings.items() if name != "selection"}
+    assert_same(fusion(stack[present], present, previous), literal(stack, present, previous, **slow), atol=1e-12)
+    rows = stack[present].requires_grad_()
+    assert torch.autograd.gradcheck(lambda rows: fusion(rows, present, previous).feature, rows)
+    assert torch.autograd.gradcheck(lambda rows: fusion(rows, present, previous).weights, rows)
+
+
+def test_selection_that_is_soft_teaches_all_modalities_and_hard_the_chosen_alone():
+    stack, present = features(3, 6, 4, 4), mask("xxx")
+    reached = {}
+    for selection in ("hard", "soft"):
+        rows = stack.clone().requires_grad_()
+        found = ModalityFusion(residual=False, selection=selection, temperature=1.0)(rows, present)
+        found.feature.square().sum().backward()
+        reached[selection] = rows.grad.abs().sum(1) > 0  # (3, H, W)
+    assert torch.equal(reached["hard"], torch.stack([found.chosen[0] == m for m in range(3)]))
+    assert reached["soft"].all()
+
+
+@pytest.mark.parametrize("kind", ["hard", "soft"])
+def test_features_of_zeros_have_finite_gradients(kind):
+    rows = torch.zeros(2, 6, 5, 3, requires_grad=True)
+    found = ModalityFusion(reweight=False, selection=kind)(rows, mask("xx"))
+    found.feature.sum().backward()
+    assert not found.feature.any()
+    assert rows.grad.abs().max() < 10
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.data(), st.integers(0, 10**6))
+def test_max_fusion_takes_the_largest_of_what_is_present(data, seed):
+    rows = st.lists(st.booleans(), min_size=3, max_size=3).filter(any)
+    present = torch.tensor(data.draw(st.lists(rows, min_size=1, max_size=3)))
+    stack = features(*present.shape, 4, 2, 3, seed=seed) - 3  # zeros of absent slots would win
+    found = MaxFusion()(stack[present], present)
+    for sample, there in enumerate(present):
+        largest = stack[sample][there].amax(0)
+        assert torch.equal(found.feature[sample], largest)
+        given = torch.stack([(stack[sample, m] == largest).sum(0) * there[m] for m in range(3)])
+        assert torch.equal(given.gather(0, found.chosen[sample][None])[0], given.amax(0))
+    assert torch.equal(found.weights, present.float())
+
+
+def test_max_fusion_keeps_precision_and_gradients_reach_the_largest_alone():
+    present = mask("xx.x", "..x.")
+    rows = features(4, 6, 5, 3).requires_grad_()
+    found = MaxFusion()(rows, present)
+    found.feature.sum().backward()
+    assert torch.equal(rows.grad[:3].sum(0), torch.ones(6, 5, 3))
+    assert torch.equal(rows.grad[3], torch.ones(6, 5, 3))
+    assert MaxFusion()(rows.bfloat16(), present).feature.dtype == torch.bfloat16
+    assert torch.autograd.gradcheck(
+        lambda rows: MaxFusion()(rows, present).feature, rows.detach().double().requires_grad_()
+    )
+    with pytest.raises(FrameError, match="found 2 feature maps, expected 1"):
+        MaxFusion()(features(2, 6, 5, 3), mask("x."))
 
 
 def test_by_hand():

@@ -114,7 +114,7 @@ def test_samples_with_different_subsets_do_not_meet(model):
 @torch.no_grad()
 def test_features_kept_apart_and_joined_give_the_same(model, pixels):
     present = torch.tensor([[True, True, False, True]])
-    kept = {slot: model.encode(pixels[:, slot]) for slot in (0, 1, 3)}
+    kept = {slot: model.encode(pixels[:, slot], torch.tensor([slot])) for slot in (0, 1, 3)}
     features = tuple(torch.cat(maps) for maps in zip(*kept.values(), strict=True))
     torch.testing.assert_close(
         model.fuse_and_decode(features, present).logits, model(pixels, present).logits, atol=1e-6, rtol=1e-6
@@ -124,10 +124,12 @@ def test_features_kept_apart_and_joined_give_the_same(model, pixels):
 def test_absent_modalities_are_not_encoded(model, pixels, monkeypatch):
     seen = []
     encode = model.encoder.forward
-    monkeypatch.setattr(model.encoder, "forward", lambda images: seen.append(len(images)) or encode(images))
+    monkeypatch.setattr(
+        model.encoder, "forward", lambda images, slots: seen.append(slots.tolist()) or encode(images, slots)
+    )
     with torch.no_grad():
         model(pixels, torch.tensor([[False, True, False, True]]))
-    assert seen == [2]
+    assert seen == [[1, 3]]
 
 
 def test_gradient_reaches_every_modality_and_every_weight(model):
@@ -224,3 +226,136 @@ def test_parts_that_do_not_fit_are_both_named():
     )
     with pytest.raises(ConfigError, match=re.escape(message + "DecodeHead expects")):
         Any2Seg(encoder, head, ModalityFusion(), level="embedding", modalities=[Modality.RGB])
+
+
+# Variants: other fusions, soft selection, norms of each modality, early concat
+
+SHARED = {
+    "max": {"fusion": "max"},
+    "max of stages": {"fusion": "max", "fusion_level": "stages"},
+    "soft": {"selection": "soft", "selection_temperature": 0.3},
+    "mean": {"reweight": False, "select": False},
+    "norms": {"norms": "per_modality"},
+    "norms of stages": {"norms": "per_modality", "fusion_level": "stages"},
+}
+VARIANTS = SHARED | {"concat": {"fusion": "concat"}}
+
+
+def shaken(model, seed=3):
+    """Move every weight away from its start, so that norms of different modalities differ."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.05)
+    return model
+
+
+@functools.cache
+def variant(name):
+    return shaken(copy.deepcopy(built(**VARIANTS[name])))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variant_gives_a_finite_map_for_every_subset(name, pixels):
+    model = variant(name)
+    assert model.shares_encoder == (name != "concat")
+    answers = []
+    for subset in SUBSETS:
+        prediction = model(pixels, torch.tensor([subset]))
+        assert prediction.logits.shape == (1, 5, 16, 16)
+        assert torch.isfinite(prediction.logits).all()
+        assert (prediction.weights != 0).tolist() == [list(subset)]
+        answers.append(prediction.logits)
+    assert not any(torch.equal(one, other) for one, other in itertools.combinations(answers, 2))
+    assert not torch.equal(answers[0], shaken(copy.deepcopy(built()))(pixels, torch.tensor([SUBSETS[0]])).logits)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("garbage", [float("nan"), float("inf"), 1e30])
+def test_garbage_in_absent_slots_changes_no_bit_of_any_variant(name, garbage):
+    present = torch.tensor([[True, False, True, False], [False, True, True, True]])
+    clean = torch.randn(*present.shape, 3, 64, 64)
+    dirty = clean.clone()
+    dirty[~present] = garbage
+    assert same(variant(name)(clean, present), variant(name)(dirty, present))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", SHARED)
+@pytest.mark.parametrize("subset", [("depth",), ("rgb", "lidar"), ("depth", "event", "lidar")])
+def test_a_subset_of_any_variant_is_bit_for_bit_a_model_that_never_had_the_others(name, pixels, subset):
+    model = variant(name)
+    slots = [index for index, modality in enumerate(model.modalities) if modality.value in subset]
+    small = build_model(ModelConfig(embed_dim=16, modalities=list(subset), **VARIANTS[name]), classes=5).eval()
+    state = model.state_dict()
+    for key in small.state_dict():
+        stem, _, slot = key.rpartition(".")
+        state[key] = model.state_dict()[f"{stem}.{slots[int(slot)]}" if slot.isdigit() else key]
+    small.load_state_dict({key: state[key] for key in small.state_dict()})
+    present = torch.tensor([[index in slots for index in range(4)]])
+    assert same(model(pixels, present), small(pixels[:, slots], torch.ones(1, len(slots), dtype=torch.bool)))
+
+
+@torch.no_grad()
+def test_early_concat_of_a_subset_is_a_model_whose_first_layer_never_saw_the_others(pixels):
+    model, subset, slots = variant("concat"), ("rgb", "lidar"), [0, 3]
+    small = build_model(ModelConfig(embed_dim=16, modalities=list(subset), fusion="concat"), classes=5).eval()
+    first = "encoder.stages.0.embedding.projection.weight"
+    state = model.state_dict()
+    assert state[first].shape[1] == 12
+    state[first] = state[first].unflatten(1, (4, 3))[:, slots].flatten(1, 2)
+    small.load_state_dict(state)
+    found = model(pixels, torch.tensor([[True, False, False, True]]))
+    expected = small(pixels[:, slots], torch.ones(1, 2, dtype=torch.bool))
+    torch.testing.assert_close(found.logits, expected.logits, atol=1e-5, rtol=1e-5)
+
+
+def test_early_concat_cannot_be_taken_apart(pixels):
+    model, present = variant("concat"), torch.ones(1, 4, dtype=torch.bool)
+    prediction = model(pixels, present, previous=())
+    assert prediction.features == prediction.fusions == prediction.state == ()
+    assert prediction.fused.shape == (1, 16, 16, 16)
+    with pytest.raises(ConfigError, match=r"found fusion 'concat', .* call the whole model instead"):
+        model.encode(pixels[:, 0], torch.tensor([0]))
+    with pytest.raises(ConfigError, match="call the whole model instead"):
+        model.extract(pixels, present)
+    with pytest.raises(ConfigError, match="found no feature of each modality"):
+        prediction.correlation()
+    with pytest.raises(FrameError, match="a sample with no modality present"):
+        model(pixels, ~present)
+    with pytest.raises(FrameError, match=r"found pixels \(1, 3, 3, 64, 64\)"):
+        model(pixels[:, :3], present[:, :3])
+
+
+@torch.no_grad()
+def test_norms_of_each_modality_tell_equal_pictures_apart():
+    picture = torch.randn(1, 1, 3, 64, 64).expand(1, 4, 3, 64, 64)
+    maps = [variant("norms")(picture, torch.tensor([[s == m for s in range(4)]])).fused for m in range(4)]
+    assert not any(torch.allclose(one, other, atol=1e-3) for one, other in itertools.combinations(maps, 2))
+    shared = [shaken(copy.deepcopy(built()))(picture, torch.tensor([[s == m for s in range(4)]])).fused for m in (0, 3)]
+    assert torch.equal(*shared)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_gradient_reaches_every_weight_of_every_variant_whatever_is_present(name):
+    model = copy.deepcopy(variant(name)).train()
+    present = torch.tensor([[True, False, True, False]] * 2)
+    model(torch.randn(2, 4, 3, 64, 64), present).logits.square().mean().backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+    norms = [p for key, p in model.named_parameters() if ".norm.weight." in key]
+    assert all(p.grad.any() == (index % 4 in (0, 2)) for index, p in enumerate(norms))
+
+
+def test_slots_must_fit_the_rows(pixels):
+    with pytest.raises(FrameError, match=r"found slots \(2,\) for 1 images, expected one for each"):
+        built().encode(pixels[:, 0], torch.tensor([0, 1]))
+
+
+def test_settings_that_contradict_each_other():
+    message = r"fusion 'concat' joins modalities .* not 'per_modality', and fusion_level 'embedding', not 'stages'"
+    with pytest.raises(ConfigError, match=message):
+        ModelConfig.from_mapping({"fusion": "concat", "norms": "per_modality", "fusion_level": "stages"})
+    with pytest.raises(ConfigError, match=r"norms: found 'per_modality' for timm:resnet18, expected 'shared'"):
+        build_model(ModelConfig(backbone="timm:resnet18", norms="per_modality"), 5)
