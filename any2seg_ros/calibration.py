@@ -48,7 +48,7 @@ class Calibration:
     def __init__(self, view: ViewConfig, lidar: LidarConfig, lookup: TransformLookup) -> None:
         self._fallback = _fallback_camera(view)
         self._images_are_rectified = view.rectified
-        self._extrinsic = _extrinsic(lidar.extrinsic)
+        self._extrinsic = stated_extrinsic(lidar.extrinsic, "lidar.extrinsic")
         self._lookup = lookup
         self._cameras: dict[Modality, CameraModel] = {}
 
@@ -79,7 +79,7 @@ class Calibration:
         try:
             view, rectify = self._view(frame_set)
             reason = Absence.NO_TRANSFORM
-            to_view = rectify @ self._to_camera(lidar, self._target(view, frame_set))
+            to_view = rectify @ self._to_camera(lidar, self.target(replace(frame_set, view=view)))
             seen = _any_visible(lidar.data, to_view, view)
         except CalibrationError as error:
             return self._viewed(leave_out(frame_set, {Modality.LIDAR: reason}, anchors)), [error]
@@ -100,31 +100,53 @@ class Calibration:
         Returns:
             The camera at the size of the anchor's image, and the (4, 4) transform from its optical frame into it.
         """
-        anchor = frame_set.frames[frame_set.anchor]
-        camera = self._camera(anchor)
+        return self.imaging(frame_set.frames[frame_set.anchor])
+
+    def imaging(self, frame: SensorFrame, *, fallback: bool = True) -> tuple[CameraModel, NDArray[np.float64]]:
+        """Give the camera that took a frame: its own, one in the same frame_id (registered depth), or the fallback.
+
+        Args:
+            frame: an image; or points, which any camera may show.
+            fallback: whether the view parameters may stand in.
+
+        Returns:
+            The camera at the image's size, of the rectified image where images are; and the (4, 4) transform from the
+            raw optical frame into its frame.
+
+        Raises:
+            CalibrationError: no usable camera is known.
+        """
+        camera = self._camera(frame) or (self._fallback if fallback else None)
         if camera is None:
             msg = (
-                f"no camera intrinsics for anchor {anchor.modality.value!r}; publish its CameraInfo with K[0] above "
-                "0, or set the view parameters"
+                f"no camera intrinsics for {frame.modality.value!r}; publish its CameraInfo with K[0] above 0"
+                f"{', or set the view parameters' if fallback else ''}"
             )
             raise CalibrationError(msg)
-        if anchor.size is not None:
-            camera = _fitted(camera, anchor.size)
+        if frame.size is not None:
+            camera = _fitted(camera, frame.size)
         return rectified(camera) if self._images_are_rectified else (camera, np.eye(4))
 
-    def _camera(self, anchor: SensorFrame) -> CameraModel | None:
-        """The camera of an anchor: its own, one in the same frame (registered depth), or the fallback."""
-        known = [self._cameras[modality] for modality in CAMERAS if modality in self._cameras]
-        if anchor.size is not None:
-            same_frame = [camera for camera in known if camera.frame_id and camera.frame_id == anchor.frame_id]
-            own = self._cameras.get(anchor.modality)
-            known = same_frame if own is None else [own]
-        return known[0] if known else self._fallback
+    def rectification(self, frame_set: FrameSet) -> NDArray[np.float64]:
+        """Give the (4, 4) transform from the raw optical frame of the view into the view's.
 
-    def _target(self, view: CameraModel, frame_set: FrameSet) -> str:
+        Raises:
+            CalibrationError: the view is not known.
+        """
+        return self._view(frame_set)[1]
+
+    def target(self, frame_set: FrameSet) -> str:
         """The optical frame of the view; "" where nobody tells it."""
         anchor = frame_set.frames[frame_set.anchor]
-        return view.frame_id or ("" if anchor.size is None else anchor.frame_id)
+        return (frame_set.view.frame_id if frame_set.view else "") or ("" if anchor.size is None else anchor.frame_id)
+
+    def _camera(self, frame: SensorFrame) -> CameraModel | None:
+        known = [self._cameras[modality] for modality in CAMERAS if modality in self._cameras]
+        if frame.size is not None:
+            same_frame = [camera for camera in known if camera.frame_id and camera.frame_id == frame.frame_id]
+            own = self._cameras.get(frame.modality)
+            known = same_frame if own is None else [own]
+        return known[0] if known else None
 
     def _to_camera(self, lidar: SensorFrame, target: str) -> NDArray[np.float64]:
         if self._extrinsic is not None:
@@ -191,14 +213,18 @@ def _fallback_camera(view: ViewConfig) -> CameraModel | None:
     return CameraModel(view.width_px, view.height_px, k, p=p, frame_id=view.frame_id)
 
 
-def _extrinsic(values: Sequence[float]) -> NDArray[np.float64] | None:
-    """The LiDAR's place as a parameter states it; None where all is zero and TF is to be asked."""
+def stated_extrinsic(values: Sequence[float], name: str) -> NDArray[np.float64] | None:
+    """A sensor's place as the parameter of that name states it; None where all is zero and TF is to be asked.
+
+    Raises:
+        ConfigError: it is no transform.
+    """
     if not any(values):
         return None
     try:
         return matrix_from_xyz_quaternion(values)
     except CalibrationError as error:
-        msg = f"lidar.extrinsic: {error}"
+        msg = f"{name}: {error}"
         raise ConfigError(msg) from None
 
 

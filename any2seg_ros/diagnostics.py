@@ -217,12 +217,20 @@ def _inference_level(streams: list[StreamStatus], health: Health, now_ns: int) -
 
 
 def fill_output_status(
-    message: Any, status_class: type, value_class: type, *, name: str, labels: LabelMap, latency_ns: int
+    message: Any,
+    status_class: type,
+    value_class: type,
+    *,
+    name: str,
+    labels: LabelMap,
+    ages_ns: Mapping[Modality, int],
+    latency_ns: int,
 ) -> Any:
-    """Fill the DiagnosticArray that goes with one output: which sensors served it, and why others did not."""
+    """Fill the DiagnosticArray that goes with one output: which sensors served it, how old, and why others did not."""
     used = "+".join(modality.value for modality in labels.used)
     values = {
         "anchor": labels.anchor.value,
+        **{f"age_ms.{modality.value}": f"{age_ns / 1e6:.1f}" for modality, age_ns in ages_ns.items()},
         **{f"absent.{modality.value}": reason.value for modality, reason in labels.absent.items()},
         "latency_ms": f"{latency_ns / 1e6:.2f}",
     }

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 from any2seg_core.errors import FrameError
 from any2seg_core.frames import Modality, SensorFrame
 from any2seg_core.synchronizer import DropTolerantSynchronizer, Match, StreamPolicy, StreamStatus, SyncPolicy
-from any2seg_ros.conversions import cloud_frame, depth_frame, image_frame
+from any2seg_ros.conversions import (
+    PointTime,
+    cloud_frame,
+    compressed_depth_frame,
+    compressed_image_frame,
+    depth_frame,
+    image_frame,
+)
 from any2seg_ros.diagnostics import describe_problem
 from any2seg_ros.event_codecs import EventReader
 
@@ -52,12 +59,15 @@ class Intake:
 
     def _converter(self, config: NodeConfig, modality: Modality) -> Converter:
         if modality is Modality.DEPTH:
-            return partial(depth_frame, unit_m=config.depth.unit_m)
+            unit_m = config.depth.unit_m
+            return _by_type(partial(depth_frame, unit_m=unit_m), partial(compressed_depth_frame, unit_m=unit_m))
         if modality is Modality.LIDAR:
-            return partial(cloud_frame, intensity_field=config.lidar.intensity_field)
+            lidar = config.lidar
+            time = PointTime(lidar.time_field, lidar.time_unit) if lidar.fixed_frame else None
+            return partial(cloud_frame, intensity_field=lidar.intensity_field, time=time)
         if modality is Modality.EVENT and self._events is not None:
             return self._events.frame
-        return partial(image_frame, modality=modality)
+        return _by_type(partial(image_frame, modality=modality), partial(compressed_image_frame, modality=modality))
 
     def add(self, modality: Modality, message: Any, arrival_ns: int) -> list[Match[Modality, SensorFrame]]:
         """Take a message; give the matches that it completes, oldest first.
@@ -94,6 +104,11 @@ class Intake:
         self._synchronizer.reset(reason)
         if self._events is not None:
             self._events.reset()
+
+
+def _by_type(plain: Converter, compressed: Converter) -> Converter:
+    """Read an Image with one function and a CompressedImage with the other, whichever a topic or recording has."""
+    return lambda message: (compressed if hasattr(message, "format") else plain)(message)
 
 
 def _check_stamp(frame: SensorFrame) -> None:

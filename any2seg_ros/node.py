@@ -26,7 +26,7 @@ from any2seg_ros.diagnostics import INFERENCE, ThrottledLog
 from any2seg_ros.outputs import Outputs
 from any2seg_ros.pipeline import Pipeline
 from any2seg_ros.tf_lookup import TfLookup
-from any2seg_ros.topics import CAMERA_INFO_TOPICS, DATA_TOPICS, message_type
+from any2seg_ros.topics import CAMERA_INFO_TOPICS, DATA_TOPICS, message_type, transport_topic
 from any2seg_ros.worker import LatestWorker
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ class SegmentationNode(LifecycleNode):
 
     Subscribes to rgb/image, rgb/camera_info, depth/image, depth/camera_info, event/events, event/camera_info and
     lidar/points. Publishes ~/labels (mono8), ~/color, ~/overlay (rgb8), ~/confidence (32FC1), each only while
-    somebody subscribes, ~/label_info (latched), ~/used_sensors with every output, and /diagnostics.
+    somebody subscribes, and ~/camera_info of the label image likewise; ~/label_info (latched), ~/used_sensors with
+    every output, and /diagnostics.
     """
 
     def __init__(self, name: str = "segmentation_node", **kwargs: Any) -> None:
@@ -155,7 +156,7 @@ class SegmentationNode(LifecycleNode):
         self._tf = TfLookup(self, config.lidar.tf_tolerance_s)
         self._undo_configure.append(self._tf.close)
         report = ThrottledLog(self.get_logger().warning, config.diagnostics.log_period_s)
-        pipeline = Pipeline(config, segmenter, lookup=self._tf, report=report)
+        pipeline = Pipeline(config, segmenter, lookup=self._tf, motion=self._tf.exact, report=report)
         pipeline.warm_up(config.inference.warm_up_height_px, config.inference.warm_up_width_px)
         name = self.get_fully_qualified_name()
         self._outputs = Outputs(self._publisher, reliability=config.output.reliability, name=name)
@@ -188,9 +189,12 @@ class SegmentationNode(LifecycleNode):
         self._worker = LatestWorker(answer, failed, name="any2seg inference")
         self._undo_activate.append(self._stop_worker)
         for modality in pipeline.modalities:
-            kind, sensor = message_type(modality, config.event.message), config.sensor(modality)
+            sensor, transport = config.sensor(modality), config.transport(modality)
+            kind = message_type(modality, config.event.message, transport)
             profile = qos.stream(sensor.reliability, sensor.queue_depth)
-            self._subscribe(DATA_TOPICS[modality], kind, profile, self._frame_came, modality)
+            # A remapping names the image topic; image_transport's suffix goes behind what that comes to.
+            topic = transport_topic(self.resolve_topic_name(DATA_TOPICS[modality]), transport)
+            self._subscribe(topic, kind, profile, self._frame_came, modality)
             if modality in CAMERA_INFO_TOPICS:
                 topic = CAMERA_INFO_TOPICS[modality]
                 self._subscribe(topic, CameraInfo, qos.stream("best_effort", 5), self._camera_info_came, modality)
@@ -198,7 +202,7 @@ class SegmentationNode(LifecycleNode):
         self._add_timer(poll_s, self._poll)
         self._add_timer(config.diagnostics.period_s, self._publish_diagnostics)
         self._watch_clock(config.sync.jump_threshold_s)
-        outputs.publish_label_info(segmenter.classes, self.get_clock().now().nanoseconds)
+        self._publish_label_info()
 
     def _watch_clock(self, threshold_s: float) -> None:
         back = Duration(nanoseconds=-max(1, round(threshold_s * 1e9)))
@@ -273,11 +277,13 @@ class SegmentationNode(LifecycleNode):
     # Answers out, on the worker's thread ------------------------------------------------------------------------
 
     def _answer(self, pipeline: Pipeline, outputs: Outputs, match: Match[Modality, SensorFrame]) -> None:
-        answer = pipeline.answer(match)
-        outputs.publish_images(answer, self._config.output.overlay_alpha)
+        settings = self._config.output
+        answer = pipeline.answer(match).above(settings.confidence_floor)
+        outputs.publish_images(answer, settings.overlay_alpha)
+        outputs.publish_camera_info(answer)
         now_ns = time.monotonic_ns()
         pipeline.health.count_output(subset_key(answer.labels.used), now_ns - match.arrival_ns, now_ns)
-        outputs.publish_used_sensors(answer.labels, now_ns - match.arrival_ns)
+        outputs.publish_used_sensors(answer, now_ns - match.arrival_ns)
 
     # What the node tells ---------------------------------------------------------------------------------------
 
@@ -287,8 +293,13 @@ class SegmentationNode(LifecycleNode):
                 now_ns, stamp = time.monotonic_ns(), self.get_clock().now().to_msg()
                 states = pipeline.intake.states(now_ns)
                 self._log_transitions({modality: status.state for modality, status in states.items()})
-                notes = pipeline.intake.notes()
+                notes = pipeline.notes()
                 self._outputs.publish_diagnostics(pipeline.health, states, notes, now_ns=now_ns, stamp=stamp)
+
+    def _publish_label_info(self) -> None:
+        if self._outputs is not None and self._segmenter is not None:
+            now_ns, floor = self.get_clock().now().nanoseconds, self._config.output.confidence_floor
+            self._outputs.publish_label_info(self._segmenter.classes, now_ns, floor)
 
     def _log_transitions(self, states: dict[Modality, StreamState]) -> None:
         for modality, new in states.items():
@@ -303,5 +314,7 @@ class SegmentationNode(LifecycleNode):
         except ConfigError as error:
             return SetParametersResult(successful=False, reason=str(error))
         if self._pipeline is not None:
-            self._config = config
+            before, self._config = self._config, config
+            if before.output.confidence_floor != config.output.confidence_floor and self._worker is not None:
+                self._publish_label_info()
         return SetParametersResult(successful=True)

@@ -7,10 +7,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, Image
 
 from any2seg_ros import compat, qos
-from any2seg_ros.conversions import fill_image, fill_label_info, stamp_fields
+from any2seg_ros.conversions import camera_info_fields, fill_image, fill_label_info, make, stamp_fields
 from any2seg_ros.diagnostics import fill_diagnostics, fill_output_status
 from any2seg_ros.overlay import overlay
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from any2seg_core.frames import ClassTable, LabelMap, Modality
+    from any2seg_core.frames import ClassTable, Modality
     from any2seg_core.synchronizer import StreamStatus
     from any2seg_ros.diagnostics import Health
     from any2seg_ros.pipeline import Answer
@@ -47,6 +47,7 @@ class Outputs:
     def __init__(self, make_publisher: Callable[[type, str, Any], Any], *, reliability: str, name: str) -> None:
         stream = qos.stream(reliability, 5)
         self._publishers = {topic: make_publisher(Image, f"~/{topic}", stream) for topic in IMAGES}
+        self._publishers["camera_info"] = make_publisher(CameraInfo, "~/camera_info", stream)
         self._publishers["used_sensors"] = make_publisher(DiagnosticArray, "~/used_sensors", stream)
         self._publishers["diagnostics"] = make_publisher(DiagnosticArray, "/diagnostics", qos.stream("reliable", 10))
         label_info = compat.optional_type("label_info")
@@ -64,21 +65,37 @@ class Outputs:
                 fill_image(message, draw(answer, alpha), encoding, stamp_ns=labels.stamp_ns, frame_id=labels.frame_id)
                 self._publishers[topic].publish(message)
 
-    def publish_used_sensors(self, labels: LabelMap, latency_ns: int) -> None:
-        """Say which sensors served an answer."""
-        message = DiagnosticArray()
+    def publish_camera_info(self, answer: Answer) -> None:
+        """Publish the intrinsics of the label image, with its stamp and of its size, where they are known."""
+        publisher, camera = self._publishers["camera_info"], answer.camera
+        if camera is not None and publisher.get_subscription_count() > 0:
+            publisher.publish(make(camera_info_fields(camera, stamp_ns=answer.labels.stamp_ns), compat.message_class))
+
+    def publish_used_sensors(self, answer: Answer, latency_ns: int) -> None:
+        """Say which sensors served an answer, and how old they were."""
+        message, labels = DiagnosticArray(), answer.labels
         message.header.stamp.sec, message.header.stamp.nanosec = stamp_fields(labels.stamp_ns)
         message.header.frame_id = labels.frame_id
-        fill_output_status(message, DiagnosticStatus, KeyValue, name=self._name, labels=labels, latency_ns=latency_ns)
+        fill_output_status(
+            message,
+            DiagnosticStatus,
+            KeyValue,
+            name=self._name,
+            labels=labels,
+            ages_ns=answer.ages_ns,
+            latency_ns=latency_ns,
+        )
         self._publishers["used_sensors"].publish(message)
 
-    def publish_label_info(self, classes: ClassTable, stamp_ns: int) -> None:
-        """Say what the labels mean, where vision_msgs is installed."""
+    def publish_label_info(self, classes: ClassTable, stamp_ns: int, threshold: float) -> None:
+        """Say what the labels mean and how sure they are at least, where vision_msgs is installed."""
         publisher, vision_class = self._publishers.get("label_info"), compat.optional_type("vision_class")
         if publisher is None or vision_class is None:
             return
         message = publisher.msg_type()
-        fill_label_info(message, classes, threshold=0.0, vision_class_type=vision_class, stamp_ns=stamp_ns, frame_id="")
+        fill_label_info(
+            message, classes, threshold=threshold, vision_class_type=vision_class, stamp_ns=stamp_ns, frame_id=""
+        )
         publisher.publish(message)
 
     def publish_diagnostics(

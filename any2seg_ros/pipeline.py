@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from any2seg_core.errors import CalibrationError, ConfigError, FrameError
-from any2seg_core.frames import Absence, CameraModel, Events, Modality, Points, in_canonical_order
+from any2seg_core.frames import UNLABELLED, Absence, CameraModel, Events, Modality, Points, in_canonical_order
 from any2seg_core.projection.lidar import visible_points
+from any2seg_core.projection.registration import register_depth
 from any2seg_core.synchronizer import frame_set
-from any2seg_ros.calibration import Calibration, leave_out, same_aspect
-from any2seg_ros.conversions import camera_model
+from any2seg_ros.alignment import DepthAlignment
+from any2seg_ros.calibration import Calibration, leave_out
+from any2seg_ros.conversions import camera_model, decode_rvl
 from any2seg_ros.diagnostics import Health, describe_problem
 from any2seg_ros.intake import Intake
+from any2seg_ros.motion import MotionCompensation
 from any2seg_ros.overlay import picture
 
 if TYPE_CHECKING:
@@ -61,6 +64,28 @@ class Answer:
     labels: LabelMap
     frames: FrameSet
 
+    @property
+    def ages_ns(self) -> dict[Modality, int]:
+        """How much older than the anchor's stamp each sensor's newest measurement is; below 0 for newer ones."""
+        frames = self.frames.frames
+        return {modality: self.labels.stamp_ns - frames[modality].end_ns for modality in self.labels.used}
+
+    @property
+    def camera(self) -> CameraModel | None:
+        """The camera whose image the labels are, under the frame_id of their header where that is its own."""
+        view = self.frames.view
+        if view is None or (view.height, view.width) != self.labels.labels.shape:
+            return None
+        imaged = self.frames.frames[self.frames.anchor].size is not None
+        return replace(view, frame_id=self.labels.frame_id) if imaged else view
+
+    def above(self, floor: float) -> Answer:
+        """Take the label from every pixel whose confidence is below a floor."""
+        if floor <= 0:
+            return self
+        labels = np.where(self.labels.confidence < floor, np.uint8(UNLABELLED), self.labels.labels)
+        return replace(self, labels=replace(self.labels, labels=labels))
+
 
 class Pipeline:
     """Intake, calibration and model in a row, with counts of everything that went wrong on the way.
@@ -71,6 +96,7 @@ class Pipeline:
         config: everything but the model.
         segmenter: the model.
         lookup: asks for transforms.
+        motion: asks for transforms at a stamp exactly, which motion compensation needs; lookup where not given.
         report: called with (source, kind, message) for every problem, after it was counted.
 
     Raises:
@@ -83,6 +109,7 @@ class Pipeline:
         segmenter: SegmenterLike,
         *,
         lookup: TransformLookup,
+        motion: TransformLookup | None = None,
         report: Callable[[str, str, str], None],
     ) -> None:
         configured = [Modality(name) for name in config.modalities]
@@ -103,6 +130,9 @@ class Pipeline:
         window_s = segmenter.preprocess.event_window_s
         self.intake = Intake(config, self.modalities, event_window_s=window_s, report=self.report)
         self._calibration = Calibration(config.view, config.lidar, lookup)
+        self._alignment = DepthAlignment(config.depth, self._calibration, lookup)
+        self._motion = MotionCompensation(config.lidar.fixed_frame, motion or lookup)
+        self._compensates = bool(config.lidar.fixed_frame) and Modality.LIDAR in self.modalities
         self._answered_ns = -1
         self._jump_ns = round(config.sync.jump_threshold_s * 1e9)
 
@@ -111,7 +141,10 @@ class Pipeline:
         self._segmenter.warm_up(height, width)
         nowhere, corner = np.eye(4), np.zeros(1, np.uint16)
         point = Points(np.array([[0, 0, 1]], np.float32), np.ones(1, np.float32))
-        visible_points(point, nowhere, CameraModel(1, 1, np.eye(3)))
+        camera = CameraModel(1, 1, np.eye(3))
+        visible_points(point, nowhere, camera)
+        register_depth(np.ones((1, 1), np.float32), camera, nowhere, camera)
+        decode_rvl(np.array([1, 1, 1 << 28], "<u4").view(np.uint8))
         picture(Events(corner, corner, np.ones(1, np.uint8), np.ones(1, np.int64), 1, 1))
 
     def take(self, modality: Modality, message: Any, arrival_ns: int) -> list[Match[Modality, SensorFrame]]:
@@ -131,9 +164,9 @@ class Pipeline:
         Raises:
             Any2SegError: nothing of the match can be used, or the model failed.
         """
-        frames = self._complete(frame_set(self._of_one_size(match)))
+        taken = frame_set(self._of_one_size(match))
+        frames = self._complete(taken)
         self._check_order(match, frames)
-        self._check_registration(frames)
         try:
             labels = self._segmenter.segment(frames)
         except (FrameError, CalibrationError):
@@ -142,11 +175,19 @@ class Pipeline:
                 raise
             for modality, error in broken.items():
                 self.report(modality.value, "unusable", str(error))
-            frames = self._complete(leave_out(frames, dict.fromkeys(broken, Absence.REJECTED), self._anchors))
+            # From the frames as taken: what was done to them for one anchor does not serve another.
+            frames = self._complete(leave_out(taken, dict.fromkeys(broken, Absence.REJECTED), self._anchors))
             self._check_order(match, frames)
             labels = self._segmenter.segment(frames)
         self._answered_ns = labels.stamp_ns
         return Answer(labels, frames)
+
+    def notes(self) -> dict[Modality, dict[str, object]]:
+        """What was done to the sensors' data, and what had to be left out of it, counted."""
+        notes = self.intake.notes()
+        if self._compensates:
+            notes[Modality.LIDAR] = {**notes.get(Modality.LIDAR, {}), **vars(self._motion.counts)}
+        return notes
 
     def report(self, source: str, kind: str, message: str) -> None:
         """Count a problem and pass it on."""
@@ -158,10 +199,19 @@ class Pipeline:
         self.report(source, *describe_problem(error, foreseen))
 
     def _complete(self, frames: FrameSet) -> FrameSet:
-        complete, problems = self._calibration.complete(frames, self._anchors)
+        frames, problem = self._alignment.measured(frames, self._anchors)
+        if problem is not None:
+            self.report(Modality.DEPTH.value, "calibration", str(problem))
+        frames, problem = self._motion.compensated(frames)
+        if problem is not None:
+            self.report(Modality.LIDAR.value, "not compensated", str(problem))
+        frames, problems = self._calibration.complete(frames, self._anchors)
         for problem in problems:
             self.report(Modality.LIDAR.value, "calibration", str(problem))
-        return complete
+        frames, problem = self._alignment.registered(frames, self._anchors)
+        if problem is not None:
+            self.report(Modality.DEPTH.value, "not registered", str(problem))
+        return frames
 
     def _of_one_size(self, match: Match[Modality, SensorFrame]) -> Match[Modality, SensorFrame]:
         """Keep only the event packets of the newest one's sensor size, as after the sensor's size changed."""
@@ -182,20 +232,3 @@ class Pipeline:
                 "see the problems of these sensors"
             )
             raise FrameError(msg)
-
-    def _check_registration(self, frames: FrameSet) -> None:
-        """Say when depth is fused pixel by pixel with a camera that looks another way or sees another section."""
-        rgb, depth = (frames.frames.get(modality) for modality in (Modality.RGB, Modality.DEPTH))
-        if rgb is None or depth is None or rgb.size is None or depth.size is None:
-            return
-        if rgb.frame_id == depth.frame_id and same_aspect(rgb.size, depth.size):
-            return
-        found = (
-            f"{depth.frame_id!r}, {depth.size[1]}x{depth.size[0]}",
-            f"{rgb.frame_id!r}, {rgb.size[1]}x{rgb.size[0]}",
-        )
-        text = (
-            f"depth is in frame {found[0]}, the camera in {found[1]}: pixels do not match; "
-            "publish depth registered to the camera (aligned_depth_to_color, depth_registered)"
-        )
-        self.report(Modality.DEPTH.value, "not registered", text)

@@ -42,16 +42,22 @@ class TfLookup:
         Raises:
             CalibrationError: TF holds a transform that is none.
         """
-        buffer = self._buffer
-        if buffer is None:
-            return None
-        exact = self._transform(buffer, target, source, stamp)
-        if exact is not None:
-            return transform_matrix(exact.transform)
+        exact, buffer = self.exact(target, source, stamp), self._buffer
+        if exact is not None or buffer is None:
+            return exact
         newest = self._transform(buffer, target, source, 0)
         if newest is None or abs(stamp - stamp_ns(newest.header)) > self._tolerance_ns:
             return None
         return transform_matrix(newest.transform)
+
+    def exact(self, target: str, source: str, stamp: int) -> NDArray[np.float64] | None:
+        """Give the (4, 4) transform at a stamp as TF interpolates it; None where TF does not reach so far.
+
+        Raises:
+            CalibrationError: TF holds a transform that is none.
+        """
+        found = None if self._buffer is None else self._transform(self._buffer, target, source, stamp)
+        return None if found is None else transform_matrix(found.transform)
 
     def clear(self) -> None:
         """Forget all transforms, as after a jump of the clock."""

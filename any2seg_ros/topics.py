@@ -22,20 +22,30 @@ CAMERA_INFO_TOPICS: Final = {
     Modality.EVENT: "event/camera_info",
 }
 IMAGE: Final = "sensor_msgs/msg/Image"
+COMPRESSED_IMAGE: Final = "sensor_msgs/msg/CompressedImage"
+RAW: Final = "raw"
 POINT_CLOUD: Final = "sensor_msgs/msg/PointCloud2"
 _PLAIN_EVENTS: Final = {"image": IMAGE, "point_cloud": POINT_CLOUD}
 
 
-def message_type(modality: Modality, event_message: str) -> type:
+def transport_topic(topic: str, transport: str) -> str:
+    """Give the topic that image_transport publishes a transport of an image topic on; topic is already remapped."""
+    return topic if transport == RAW else f"{topic}/{transport}"
+
+
+def message_type(modality: Modality, event_message: str, transport: str = RAW) -> type:
     """Give the message class of a sensor's topic.
 
     Args:
         modality: the sensor.
         event_message: the parameter event.message, which decides for the event camera.
+        transport: image transport of a camera.
 
     Raises:
         DependencyError: the event camera's message package is not installed.
     """
+    if transport != RAW:
+        return compat.message_class(COMPRESSED_IMAGE)
     if modality is not Modality.EVENT:
         return compat.message_class(POINT_CLOUD if modality is Modality.LIDAR else IMAGE)
     if event_message in _PLAIN_EVENTS:

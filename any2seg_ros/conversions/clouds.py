@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from any2seg_ros.conversions.point_times import PointTime
+
 _CLOUD_FIELDS: Final = ("header", "height", "width", "fields", "is_bigendian", "point_step", "row_step", "data")
 _DATATYPES: Final = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
 """sensor_msgs/PointField datatype constants."""
@@ -24,12 +26,13 @@ _INTENSITIES: Final = ("reflectivity", "intensity", "intensities", "remission", 
 """Names that drivers use, the calibrated one first."""
 
 
-def cloud_frame(msg: Any, *, intensity_field: str = "") -> SensorFrame:
+def cloud_frame(msg: Any, *, intensity_field: str = "", time: PointTime | None = None) -> SensorFrame:
     """Read a LiDAR's sensor_msgs/PointCloud2 as Points, row by row when the cloud is organized.
 
     Points that are NaN, Inf (REP 117) or exactly (0, 0, 0) are no returns and left out; is_dense is not
     trusted. Intensity keeps the driver's units; it comes from intensity_field, or by default from the first of
-    reflectivity, intensity, intensities, remission, i that there is, or is 0; a non-finite one becomes 0.
+    reflectivity, intensity, intensities, remission, i that there is, or is 0; a non-finite one becomes 0. Where time
+    is given, the points are timed if the cloud tells times that make sense (see PointTime).
 
     Raises:
         FrameError: x, y, z or the named intensity is missing, the layout contradicts itself, there are too few
@@ -38,7 +41,8 @@ def cloud_frame(msg: Any, *, intensity_field: str = "") -> SensorFrame:
     require(msg, _CLOUD_FIELDS, "point cloud")
     names = field_names(msg)
     chosen = intensity_field or next((name for name in _INTENSITIES if name in names), "")
-    columns = cloud_columns(msg, ["x", "y", "z", *([chosen] if chosen else [])])
+    timed = "" if time is None else time.name(names)
+    columns = cloud_columns(msg, ["x", "y", "z", *filter(None, (chosen, timed))])
     xyz = np.empty((len(columns["x"]), 3), np.float32)
     with np.errstate(over="ignore", invalid="ignore"):
         for axis, name in enumerate("xyz"):
@@ -51,7 +55,9 @@ def cloud_frame(msg: Any, *, intensity_field: str = "") -> SensorFrame:
     intensity = _intensity(columns[chosen]) if chosen else np.zeros(len(xyz), np.float32)
     if count < len(xyz):
         xyz, intensity = xyz[valid], intensity[valid]
-    return SensorFrame(Modality.LIDAR, stamp_ns(msg.header), str(msg.header.frame_id), Points(xyz, intensity))
+    stamp = stamp_ns(msg.header)
+    t_ns = time.read(columns[timed][valid], stamp) if time is not None and timed else None
+    return SensorFrame(Modality.LIDAR, stamp, str(msg.header.frame_id), Points(xyz, intensity, t_ns))
 
 
 def field_names(msg: Any) -> list[str]:

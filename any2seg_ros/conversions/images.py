@@ -116,8 +116,13 @@ def depth_frame(msg: Any, *, unit_m: float = 0.001) -> SensorFrame:
     depth = raw.astype(np.float32)
     if dtype.kind == "u":
         depth *= np.float32(unit_m)
+    return SensorFrame(Modality.DEPTH, stamp_ns(msg.header), str(msg.header.frame_id), metres(depth))
+
+
+def metres(depth: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mark in place what is no measurement with NaN: REP 117's Inf (nothing there) and -Inf (too near), and 0."""
     depth[~(np.isfinite(depth) & (depth > 0))] = math.nan
-    return SensorFrame(Modality.DEPTH, stamp_ns(msg.header), str(msg.header.frame_id), depth)
+    return depth
 
 
 def _byte_order(msg: Any, dtype: np.dtype[Any]) -> np.dtype[Any]:

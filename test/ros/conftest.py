@@ -181,14 +181,14 @@ class Stage:
         thread.start()
         return node
 
-    def segmentation_node(self, name="segmentation_node", **overrides):
+    def segmentation_node(self, name="segmentation_node", cli_args=None, **overrides):
         from rclpy.parameter import Parameter
 
         from any2seg_ros.node import SegmentationNode
 
         values = {key.replace("__", "."): value for key, value in overrides.items()}
         wanted = [Parameter(key, value=value) for key, value in {**PARAMETERS, **values}.items()]
-        return self.add(SegmentationNode(name, parameter_overrides=wanted))
+        return self.add(SegmentationNode(name, parameter_overrides=wanted, cli_args=cli_args))
 
     def robot(self, name="robot", node_name="/segmentation_node"):
         from rclpy.node import Node

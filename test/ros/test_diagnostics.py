@@ -167,10 +167,14 @@ def test_an_output_says_who_served_it_and_why_others_did_not():
         (Modality.DEPTH, Modality.LIDAR), {Modality.RGB: Absence.ABSENT}, DELIVER_CLASSES,
     )  # fmt: skip
     message = SimpleNamespace()
-    fill_output_status(message, SimpleNamespace, SimpleNamespace, name="/node", labels=labels, latency_ns=12_345_678)
+    ages_ns = dict.fromkeys(labels.used, 1_250_000)
+    fill_output_status(
+        message, SimpleNamespace, SimpleNamespace, name="/node", labels=labels, ages_ns=ages_ns, latency_ns=12_345_678
+    )
     (status,) = message.status
     assert (status.name, status.level, status.message) == ("/node: output", WARN, "depth+lidar")
-    assert values(status) == {"anchor": "depth", "absent.rgb": "absent", "latency_ms": "12.35"}
+    expected = {"anchor": "depth", "absent.rgb": "absent", "latency_ms": "12.35"}
+    assert values(status) == {**expected, "age_ms.depth": "1.2", "age_ms.lidar": "1.2"}
 
 
 def test_problems_tell_the_foreseen_from_the_unexpected():

@@ -132,10 +132,10 @@ def test_a_failed_activation_takes_everything_back_and_can_be_tried_again(stage,
     known = len(list(node.subscriptions)), len(list(node.timers))
     message_type = module.message_type
 
-    def without_lidar(modality, event_message):
+    def without_lidar(modality, *settings):
         if modality is Modality.LIDAR:
             raise DependencyError("no such package")
-        return message_type(modality, event_message)
+        return message_type(modality, *settings)
 
     with monkeypatch.context() as patch:
         patch.setattr(module, "message_type", without_lidar)
@@ -211,4 +211,8 @@ def test_label_meanings_are_latched_where_vision_msgs_is_installed(stage, monkey
     late = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     robot.node.create_subscription(stand_in, "/segmentation_node/label_info", heard.append, late)
     assert robot.wait(lambda: heard)
-    assert filled[0]["threshold"] == 0.0
+    from rclpy.parameter import Parameter
+
+    assert node.set_parameters([Parameter("output.confidence_floor", value=0.25)])[0].successful
+    assert robot.wait(lambda: len(heard) > 1)
+    assert [values["threshold"] for values in filled] == [0.0, 0.25]

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Messages in, answers out, without DDS: rosbags' messages and a model that the test can make fail."""
 
+import cv2
 import numpy as np
 import pytest
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
@@ -9,7 +10,15 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from any2seg_core.config import ModelConfig, NodeConfig, PreprocessConfig, nest
 from any2seg_core.errors import CalibrationError, ConfigError, FrameError
 from any2seg_core.frames import DELIVER_CLASSES, Absence, CameraModel, Events, LabelMap, Modality, Points
-from any2seg_ros.conversions import camera_info_fields, cloud_fields, columns_fields, image_fields, make
+from any2seg_ros.conversions import (
+    Fields,
+    camera_info_fields,
+    cloud_fields,
+    columns_fields,
+    header_fields,
+    image_fields,
+    make,
+)
 from any2seg_ros.event_codecs import EVENT_PACKET_DEFINITION, EVENT_PACKET_TYPE, event_packet_fields
 from any2seg_ros.pipeline import Pipeline
 
@@ -64,7 +73,7 @@ class FakeModel:
 class Rig:
     """A pipeline and the messages of a robot around it."""
 
-    def __init__(self, model=None, lookup=lambda *_: None, **settings):
+    def __init__(self, model=None, lookup=lambda *_: None, motion=None, **settings):
         values = {**SETTINGS, **{key.replace("__", "."): value for key, value in settings.items()}}
         self.problems = []
         self.model = model or FakeModel()
@@ -73,6 +82,7 @@ class Rig:
             NodeConfig.from_mapping(nest(values)),
             self.model,
             lookup=lookup,
+            motion=motion,
             report=lambda *problem: self.problems.append(problem),
         )
 
@@ -222,6 +232,71 @@ def test_depth_that_is_not_registered_to_the_camera_is_told(frame_id, size, comp
         ((source, kind, text),) = rig.problems
         assert (source, kind) == ("depth", "not registered")
         assert complaint in text
+
+
+def test_depth_from_elsewhere_is_registered_where_cameras_and_transform_are_known():
+    ahead = np.eye(4)
+    ahead[2, 3] = 1.0
+    rig = Rig(lookup=lambda *_: ahead)
+    rig.see_cameras(RGB)
+    k = np.array([[50.0, 0, WIDTH / 2 - 0.5], [0, 50.0, HEIGHT / 2 - 0.5], [0, 0, 1]])
+    rig.see_cameras(DEPTH, model=CameraModel(WIDTH, HEIGHT, k, frame_id="stereo"))
+    (answer,) = rig.answers(RGB, DEPTH, steps=[0], depth=message(DEPTH, START, "stereo"))
+    assert rig.problems == []
+    depth = answer.frames.frames[DEPTH]
+    # A wall 5 m ahead of a depth camera that stands 1 m ahead of the other: 6 m, and smaller in the picture.
+    assert (depth.frame_id, np.nanmin(depth.data), np.nanmax(depth.data)) == ("camera", 6.0, 6.0)
+    assert np.isnan(depth.data[0]).all()
+
+
+def test_depth_is_registered_anew_when_the_anchor_it_was_drawn_for_goes():
+    """What was drawn into the camera's view does not serve as the anchor: that is the image as it came."""
+    rig = Rig(lookup=lambda *_: np.eye(4), sync__anchors=["rgb", "depth"])
+    rig.see_cameras(RGB)
+    rig.see_cameras(DEPTH, model=CameraModel(WIDTH, HEIGHT, np.diag([40.0, 40.0, 1.0]), frame_id="stereo"))
+    rig.model.refuses[RGB] = FrameError("no")
+    (answer,) = rig.answers(RGB, DEPTH, steps=[0], depth=message(DEPTH, START, "stereo"))
+    assert answer.labels.frame_id == "stereo"
+    assert np.isfinite(answer.frames.frames[DEPTH].data).all()
+
+
+def test_the_robots_motion_is_taken_out_of_scans_and_counted():
+    asked = []
+
+    def motion(target, source, stamp_ns):
+        asked.append((target, source))
+        pose = np.eye(4)
+        pose[0, 3] = (stamp_ns - START) * 10e-9
+        return pose if stamp_ns < START + 10 * PERIOD else None
+
+    rig = Rig(lidar__fixed_frame="odom", motion=motion, sync__max_wait_s=0.01)
+    rig.see_cameras(RGB)
+    late = message(LIDAR, START - 30_000_000)
+    (answer,) = rig.answers(RGB, LIDAR, steps=[0], lidar=late)
+    np.testing.assert_allclose(answer.frames.frames[LIDAR].data.xyz[:, 0], 4 - 0.3, atol=1e-6)
+    assert set(asked) == {("odom", "lidar")}
+    assert rig.pipeline.notes()[LIDAR] == {"deskewed": 0, "moved_whole": 1, "not_compensated": 0}
+    assert rig.problems == []
+    (answer,) = rig.answers(RGB, LIDAR, steps=[12])
+    np.testing.assert_array_equal(answer.frames.frames[LIDAR].data.xyz[:, 0], 4)
+    assert rig.kinds() == {("lidar", "not compensated")}
+    assert rig.pipeline.notes()[LIDAR]["not_compensated"] == 1
+
+
+@pytest.mark.parametrize("compressed", [RGB, DEPTH])
+def test_compressed_messages_of_a_recording_are_read_by_their_type(compressed):
+    picture = (
+        np.full((HEIGHT, WIDTH), 5000, np.uint16) if compressed is DEPTH else np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    )
+    values = {
+        "header": header_fields(START, "camera"),
+        "format": "16UC1; png compressed 16UC1" if compressed is DEPTH else "rgb8; png compressed bgr8",
+        "data": cv2.imencode(".png", picture)[1].reshape(-1),
+    }
+    rig = Rig()
+    changed = {compressed.value: made(Fields("sensor_msgs/msg/CompressedImage", values))}
+    (answer,) = rig.answers(RGB, DEPTH, steps=[0], **changed)
+    assert (rig.problems, answer.labels.used) == ([], (RGB, DEPTH))
 
 
 def test_a_stand_in_that_was_answered_already_is_not_answered_again():

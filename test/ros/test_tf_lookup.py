@@ -104,6 +104,13 @@ def test_the_newest_transform_stands_in_up_to_the_tolerance(lookup, distance_ns,
     assert place(lookup("camera", "lidar", STAMP)) == expected
 
 
+def test_exactly_means_that_nothing_stands_in(lookup):
+    lookup._buffer.stamped = {STAMP: transform(3.0, STAMP)}
+    assert place(lookup.exact("camera", "lidar", STAMP)) == 3.0
+    assert place(lookup("camera", "lidar", STAMP + 1)) == 3.0
+    assert lookup.exact("camera", "lidar", STAMP + 1) is None
+
+
 def test_unknown_frames_and_an_empty_buffer_give_none_and_never_wait(lookup):
     assert lookup("camera", "lidar", STAMP) is None
     assert lookup("camera", "radar", STAMP) is None
@@ -134,5 +141,6 @@ def test_without_tf2_ros_nothing_is_known(monkeypatch):
     monkeypatch.setattr(compat, "tf2_ros", lambda: None)
     lookup = TfLookup("the node", TOLERANCE_S)
     assert lookup("camera", "lidar", STAMP) is None
+    assert lookup.exact("camera", "lidar", STAMP) is None
     lookup.clear()
     lookup.close()

@@ -4,12 +4,14 @@
 
 import gc
 
+import numpy as np
 from numba.core.dispatcher import Dispatcher
 
-from any2seg_core.frames import Modality
+from any2seg_core.frames import CameraModel, Modality
 from any2seg_core.inference import open_segmenter
+from any2seg_core.projection.registration import register_depth
 from any2seg_ros import compat
-from any2seg_ros.conversions import make
+from any2seg_ros.conversions import decode_rvl, make
 from any2seg_ros.overlay import overlay
 from any2seg_ros.pipeline import Pipeline
 
@@ -42,4 +44,16 @@ def test_no_first_use_of_any_anchor_compiles(pipeline_config, sensor_message):
                 overlay(answer.labels, answer.frames, 0.5)
                 anchors.add(answer.labels.anchor)
     assert anchors == set(SENSORS)
+    assert compiled_versions() == before
+
+
+def test_no_first_use_of_depth_from_elsewhere_or_packed_depth_compiles(pipeline_config):
+    config, _ = pipeline_config
+    segmenter = open_segmenter(config.inference, SENSORS)
+    Pipeline(config, segmenter, lookup=lambda *_: None, report=lambda *_: None).warm_up(48, 64)
+    before = compiled_versions()
+    camera = CameraModel(3, 2, np.diag([9.0, 9.0, 1.0]), "plumb_bob", np.full(5, 0.01))
+    assert register_depth(np.ones((2, 3), np.float32), camera, np.eye(4), camera).shape == (2, 3)
+    received = np.frombuffer(np.array([1, 1, 0x01A00000], "<u4").tobytes(), np.uint8)
+    assert decode_rvl(received).tolist() == [[1]]
     assert compiled_versions() == before
