@@ -131,7 +131,7 @@ class _Shared:
         parts = [self._encode(batch.pixels[batch.present[:, slot], slot], slot) for slot in slots]
         # Encoded by slot, then by sample; rows go by sample, then by slot.
         order = torch.argsort(torch.argsort(self._at[:, 1], stable=True))
-        self._rows = tuple(torch.cat(level)[order] for level in zip(*parts, strict=True))
+        self._rows = tuple(_taken(torch.cat(level), order) for level in zip(*parts, strict=True))
         self._zeros: Maps | None = None
 
     def _encode(self, pixels: Tensor, slot: int) -> Maps:
@@ -141,8 +141,8 @@ class _Shared:
         """Logits (B', K, h, w) of the samples that have any of the subset's modalities."""
         present = _masked(self._model, self._batch, subset)
         some = present.any(1)
-        held = present[self._at[:, 0], self._at[:, 1]]
-        rows = self._rows if held.all() else tuple(level[held] for level in self._rows)
+        chosen = present[self._at[:, 0], self._at[:, 1]].nonzero().flatten()
+        rows = tuple(_taken(level, chosen) for level in self._rows)
         given = present[some]
         if protocol == "zero":
             rows = tuple(self._filled(level, zero, given) for level, zero in zip(rows, self._zero(), strict=True))
@@ -163,6 +163,17 @@ class _Shared:
         whole = zeros.repeat(len(given), *(1 for _ in zeros.shape[1:]))
         whole[given.flatten()] = rows
         return whole
+
+
+def _taken(rows: Tensor, index: Tensor) -> Tensor:
+    """Take rows of (P, C, h, w) by their numbers, without a copy if they are neighbours.
+
+    Where channels lie innermost in memory, as the model leaves them, they stay so.
+    """
+    first, count = int(index[0]), len(index)
+    if torch.equal(index, torch.arange(first, first + count, device=index.device)):
+        return rows[first : first + count]
+    return rows.permute(0, 2, 3, 1).index_select(0, index).permute(0, 3, 1, 2)
 
 
 class _Whole:

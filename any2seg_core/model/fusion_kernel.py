@@ -74,11 +74,13 @@ def _fast(function: Any) -> Any:
 
 
 @_fast
-def _balance(rows: NDArray[np.float32], weights: NDArray[np.float32], balanced: NDArray[np.float32]) -> np.float32:
-    """Fill balanced (C,) with the weighted sum of rows (L, C); give its squared norm."""
+def _balance(
+    stack: NDArray[np.float32], place: int, weights: NDArray[np.float32], balanced: NDArray[np.float32]
+) -> np.float32:
+    """Fill balanced (C,) with the weighted sum over L of stack (L, N, C) at one location; give its squared norm."""
     balanced[:] = _ZERO
-    for modality in range(len(rows)):
-        row, weight = rows[modality], weights[modality]
+    for modality in range(len(stack)):
+        row, weight = stack[modality, place], weights[modality]
         for channel in range(len(balanced)):
             balanced[channel] += weight * row[channel]
     square = _ZERO
@@ -130,12 +132,12 @@ def _select(
     cosines = np.empty(stack.shape[1], np.float32)
     for sample in range(stack.shape[0]):
         for place in range(stack.shape[2]):
-            rows = stack[sample, :, place]
-            square = _balance(rows, weights[sample], balanced)
+            # Rows are taken one by one: a slice across modalities would not be contiguous, and its loops no vectors.
+            square = _balance(stack[sample], place, weights[sample], balanced)
             for modality in range(len(cosines)):
-                cosines[modality] = _cosine(rows[modality], balanced, square, tiny)
+                cosines[modality] = _cosine(stack[sample, modality, place], balanced, square, tiny)
             winner = _winner(cosines, kept[sample], tie)
-            row = rows[winner]
+            row = stack[sample, winner, place]
             for channel in range(len(balanced)):
                 fused[sample, place, channel] = row[channel] + residual * balanced[channel]
             chosen[sample, place] = winner

@@ -135,7 +135,8 @@ def resize_nearest(image: NDArray[Any], width: int, height: int) -> NDArray[Any]
     # The centre of pixel i is at (i + 0.5) * rows / height; integers keep exact halves exact.
     row = (2 * np.arange(height) + 1) * rows // (2 * height)
     column = (2 * np.arange(width) + 1) * columns // (2 * width)
-    resized: NDArray[Any] = image[row[:, None], column]
+    # A whole row, then a whole column at a time: several times as fast as pairs of indices.
+    resized: NDArray[Any] = image.take(row, 0).take(column, 1)
     return resized
 
 
