@@ -1,6 +1,6 @@
 # Copyright 2026 The any2seg authors
 # SPDX-License-Identifier: Apache-2.0
-"""Command line of the street simulator: write a bag, publish live, or draw a preview."""
+"""Command line of the street simulator: write a bag, publish live, make a data set, draw pictures."""
 
 from __future__ import annotations
 
@@ -8,56 +8,112 @@ import argparse
 import importlib
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from any2seg_core.errors import Any2SegError, ConfigError, DependencyError
+from any2seg_core.errors import Any2SegError, DependencyError
+from any2seg_core.faults import FaultScript
+from any2seg_sim.dataset.command import add_dataset, add_sheet, run_dataset, run_sheet
+from any2seg_sim.flags import drive_flags, drive_settings
 from any2seg_sim.messages import DEPTH_ENCODINGS, EVENT_FORMATS
 from any2seg_sim.preview import write_preview
-from any2seg_sim.settings import DriveSettings
 
-_FLAGS: Final = (
-    ("--seed", "seed", int, "decides everything that chance decides"),
-    ("--duration", "duration_s", float, "length of the drive, seconds"),
-    ("--rate", "rate_hz", float, "camera images per second"),
-    ("--fov", "fov_deg", float, "horizontal field of view, degrees"),
-    ("--speed", "speed_mps", float, "mean speed, metres per second"),
-    ("--subframes", "subframes", int, "event camera's sub-frames per camera image"),
-    ("--samples", "samples", int, "rays per pixel: 1, 2 or 4"),
-    ("--lidar-rate", "lidar_rate_hz", float, "LiDAR sweeps per second"),
-    ("--lidar-rings", "lidar_rings", int, "rings of the LiDAR"),
-    ("--lidar-columns", "lidar_columns", int, "measurements per turn and ring"),
-    ("--event-threshold", "event_threshold", float, "change of log intensity that makes an event"),
-    ("--start-ns", "start_ns", int, "stamp of the start in a bag, nanoseconds since 1970"),
-)
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from any2seg_sim.delivery import Delivery
+    from any2seg_sim.settings import DriveSettings
+
+
+@dataclass(frozen=True)
+class Command:
+    """What the simulator can be asked for.
+
+    Attributes:
+        help: one line about it.
+        add: adds its arguments, beside those of a drive.
+        run: does it and gives what to print.
+    """
+
+    help: str
+    add: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace, DriveSettings], str]
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; the exit status is 0 when it is done and 2 when it cannot be."""
     options = _parser().parse_args(arguments)
     try:
-        settings = _settings(options)
-        status: int = options.run(options, settings)
+        print(options.run(options, drive_settings(options)))
     except Any2SegError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    return status
+    return 0
 
 
-def _bag(options: argparse.Namespace, settings: DriveSettings) -> int:
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="street_simulator", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="command")
+    drive = drive_flags()
+    for name, command in _COMMANDS.items():
+        own = commands.add_parser(name, parents=[drive], help=command.help, description=command.help)
+        command.add(own)
+        own.set_defaults(run=command.run)
+    return parser
+
+
+def _add_stream(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--event-format", choices=EVENT_FORMATS, default="cloud", help="message of the events")
+    parser.add_argument("--depth-encoding", choices=DEPTH_ENCODINGS, default="32FC1", help="encoding of the depth")
+    parser.add_argument("--faults", type=Path, help="script of what fails when, YAML; config/faults holds examples")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="rendering processes (%(default)s)")
+
+
+def _stream(options: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "event_format": options.event_format,
+        "depth_encoding": options.depth_encoding,
+        "faults": None if options.faults is None else FaultScript.from_yaml(options.faults),
+        "workers": options.workers,
+        "progress": True,
+    }
+
+
+def _add_bag(parser: argparse.ArgumentParser) -> None:
+    _add_stream(parser)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the recording; must not exist")
+    parser.add_argument("--storage", choices=("mcap", "sqlite3"), default="mcap", help="kind of file inside")
+
+
+def _bag(options: argparse.Namespace, settings: DriveSettings) -> str:
     recording = _part("recording", "rosbags to write bags; pip install rosbags")
-    counts = recording.write_bag(options.out, settings, progress=True, **_stream_options(options))
-    width = max(map(len, counts))
-    for topic, count in sorted(counts.items()):
-        print(f"{topic:{width}}  {count}")
-    return 0
+    return _told(recording.write_bag(options.out, settings, storage=options.storage, **_stream(options)))
 
 
-def _live(options: argparse.Namespace, settings: DriveSettings) -> int:
+def _add_live(parser: argparse.ArgumentParser) -> None:
+    _add_stream(parser)
+    parser.add_argument("--loop", action="store_true", help="start over until stopped")
+    parser.add_argument(
+        "--clock", action="store_true", help="keep the drive's own stamps and publish /clock, for use_sim_time"
+    )
+    parser.add_argument("--speed-up", type=float, default=1.0, help="with --clock: simulated seconds per second")
+
+
+def _live(options: argparse.Namespace, settings: DriveSettings) -> str:
     live = _part("live", "rclpy to publish; source ROS 2, or write a bag instead")
-    count = live.publish_drive(settings, loop=options.loop, progress=True, **_stream_options(options))
-    print(f"{count} readings published")
-    return 0
+    paces = {"loop": options.loop, "clock": options.clock, "speed_up": options.speed_up}
+    return _told(live.publish_drive(settings, **paces, **_stream(options)))
+
+
+def _add_preview(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, required=True, help="the picture")
+    parser.add_argument("--moments", type=int, default=4, help="rows of the sheet (%(default)s)")
+
+
+def _preview(options: argparse.Namespace, settings: DriveSettings) -> str:
+    write_preview(options.out, settings, moments=options.moments)
+    return str(options.out)
 
 
 def _part(name: str, needs: str) -> Any:
@@ -69,64 +125,19 @@ def _part(name: str, needs: str) -> Any:
         raise DependencyError(msg) from error
 
 
-def _preview(options: argparse.Namespace, settings: DriveSettings) -> int:
-    write_preview(options.out, settings, moments=options.moments)
-    print(options.out)
-    return 0
+def _told(delivery: Delivery) -> str:
+    width = max(map(len, delivery.messages), default=0)
+    lines = [f"{topic:{width}}  {count}" for topic, count in sorted(delivery.messages.items())]
+    return "\n".join([*lines, *map(str, delivery.faults)])
 
 
-def _stream_options(options: argparse.Namespace) -> dict[str, Any]:
-    return {
-        "event_format": options.event_format,
-        "depth_encoding": options.depth_encoding,
-        "workers": options.workers,
-    }
-
-
-def _settings(options: argparse.Namespace) -> DriveSettings:
-    width, height = _size(options.size)
-    values = {name: getattr(options, name) for _, name, *_ in _FLAGS}
-    return DriveSettings(width=width, height=height, noise=not options.no_noise, **values)
-
-
-def _size(text: str) -> tuple[int, int]:
-    try:
-        width, height = (int(side) for side in text.lower().split("x"))
-    except ValueError:
-        msg = f"--size: found {text!r}, expected WIDTHxHEIGHT, for example 320x240"
-        raise ConfigError(msg) from None
-    return width, height
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="street_simulator", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="command")
-    common = _common()
-    stream = argparse.ArgumentParser(add_help=False)
-    stream.add_argument("--event-format", choices=EVENT_FORMATS, default="cloud", help="message of the events")
-    stream.add_argument("--depth-encoding", choices=DEPTH_ENCODINGS, default="32FC1", help="encoding of the depth")
-    stream.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="rendering processes")
-    bag = commands.add_parser("bag", parents=[common, stream], help="write a rosbag2 recording (MCAP)")
-    bag.add_argument("--out", type=Path, required=True, help="folder of the recording; must not exist")
-    bag.set_defaults(run=_bag)
-    live = commands.add_parser("live", parents=[common, stream], help="render, then publish with rclpy")
-    live.add_argument("--loop", action="store_true", help="start over until stopped")
-    live.set_defaults(run=_live)
-    preview = commands.add_parser("preview", parents=[common], help="draw what the sensors see as a PNG")
-    preview.add_argument("--out", type=Path, required=True, help="the picture")
-    preview.add_argument("--moments", type=int, default=4, help="rows of the sheet")
-    preview.set_defaults(run=_preview)
-    return parser
-
-
-def _common() -> argparse.ArgumentParser:
-    default = DriveSettings()
-    parser = argparse.ArgumentParser(add_help=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--size", default=f"{default.width}x{default.height}", help="image size, WIDTHxHEIGHT")
-    parser.add_argument("--no-noise", action="store_true", help="perfect sensors")
-    for flag, name, kind, text in _FLAGS:
-        parser.add_argument(flag, dest=name, type=kind, default=getattr(default, name), help=f"{text} (%(default)s)")
-    return parser
+_COMMANDS: Final = {
+    "bag": Command("write a rosbag2 recording", _add_bag, _bag),
+    "live": Command("render, then publish with rclpy", _add_live, _live),
+    "preview": Command("draw what the sensors see as a PNG", _add_preview, _preview),
+    "dataset": Command("make a data set in DELIVER's folder layout", add_dataset, run_dataset),
+    "sheet": Command("draw contact sheets of weathers, failures or a data set", add_sheet, run_sheet),
+}
 
 
 if __name__ == "__main__":

@@ -59,6 +59,11 @@ class Surface(IntEnum):
     WATER = 12
     LAMP = 13
     ROOF_TILES = 14
+    PLASTER = 15
+    GRAVEL = 16
+    METAL = 17
+    CLOTH = 18
+    WOOD = 19
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,11 @@ MATERIALS: Final = {
     Surface.WATER: Material(0.05, 0.1, 0.15),
     Surface.LAMP: Material(0.03, 0.5),
     Surface.ROOF_TILES: Material(0.0, 0.7),
+    Surface.PLASTER: Material(0.0, 0.8),
+    Surface.GRAVEL: Material(0.0, 0.8),
+    Surface.METAL: Material(0.03, 0.7, 0.98),
+    Surface.CLOTH: Material(0.0, 0.9),
+    Surface.WOOD: Material(0.0, 0.8),
 }
 
 GLOSS: Final = np.array([MATERIALS[surface].gloss for surface in Surface], np.float32)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Mesh:
-    """Triangles in metres: x along the street, y to the left, z up.
+    """Triangles in metres: x forward, y to the left, z up.
 
     Attributes:
         vertices: (V, 3) float32.
@@ -81,6 +81,29 @@ class Mesh:
         turn = np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]], np.float32)
         shift = np.array([x, y, z], np.float32)
         return replace(self, vertices=self.vertices @ turn + shift, normals=self.normals @ turn)
+
+    def recoloured(self, was: tuple[float, float, float], rgb: tuple[float, float, float]) -> Mesh:
+        """Give the faces of one colour another."""
+        same = np.all(self.rgb == np.array(was, np.float32), axis=1)
+        return replace(self, rgb=np.where(same[:, None], np.array(rgb, np.float32), self.rgb))
+
+    def sized(self, factor: float) -> Mesh:
+        """Make it larger or smaller about the origin."""
+        return replace(self, vertices=self.vertices * np.float32(factor))
+
+    def repeated(self, shifts: NDArray[np.floating]) -> Mesh:
+        """Copy it to every one of the shifts (N, 3), metres."""
+        count, size = len(shifts), len(self.vertices)
+        vertices = self.vertices[None] + np.asarray(shifts, np.float32)[:, None]
+        faces = self.faces[None] + (np.arange(count, dtype=np.int32) * np.int32(size))[:, None, None]
+        return Mesh(
+            vertices.reshape(-1, 3),
+            np.tile(self.normals, (count, 1)),
+            faces.reshape(-1, 3),
+            np.tile(self.rgb, (count, 1)),
+            np.tile(self.label, count),
+            np.tile(self.surface, count),
+        )
 
     def swung(self, angle: float, pivot: tuple[float, float, float]) -> Mesh:
         """Swing about the y axis through the pivot by an angle (radians); positive swings the lower end forward."""

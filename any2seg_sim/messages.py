@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 
 from any2seg_core.errors import ConfigError
-from any2seg_core.frames import Modality
+from any2seg_core.frames import Modality, Points
 from any2seg_ros.conversions import (
     Fields,
     camera_info_fields,
@@ -20,7 +20,6 @@ from any2seg_ros.conversions import (
     tf_message_fields,
 )
 from any2seg_ros.event_codecs import EVENT_PACKET_TYPE, event_packet_fields
-from any2seg_sim.rig import FRAME_IDS
 from any2seg_sim.sensors.depth import to_millimetres
 
 if TYPE_CHECKING:
@@ -28,9 +27,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from any2seg_core.frames import CameraModel, Events, Points, SensorFrame
+    from any2seg_core.frames import Events, SensorFrame
+    from any2seg_sim.readings import Reading
     from any2seg_sim.rig import Rig
-    from any2seg_sim.simulation import Reading
 
 CAMERA_TOPIC: Final = "/camera/image_raw"
 CAMERA_INFO_TOPIC: Final = "/camera/camera_info"
@@ -121,20 +120,36 @@ class MessageWriter:
 
     def messages(self, reading: Reading) -> Iterator[TopicMessage]:
         """Describe one reading: calibration first, then the measurement, then the truth about it."""
+        yield from self.measurement(reading, reading.ready_ns)
+        yield from self.truth(reading)
+
+    def measurement(self, reading: Reading, arrival_ns: int) -> Iterator[TopicMessage]:
+        """Describe what the sensor's driver sends, calibration first."""
         for topic, fields in _DESCRIBE[reading.frame.modality](self, reading):
-            yield TopicMessage(topic, reading.frame.end_ns, fields)
+            yield TopicMessage(topic, arrival_ns, fields)
+
+    def truth(self, reading: Reading) -> Iterator[TopicMessage]:
+        """Describe what is exactly known about a reading, if anything."""
+        frame, labels = reading.frame, reading.labels
+        if labels is None:
+            return
+        stamp_ns, frame_id = frame.stamp_ns, frame.frame_id
+        if isinstance(frame.data, Points):
+            columns: dict[str, NDArray[Any]] = dict(zip("xyz", frame.data.xyz.T, strict=True))
+            topic = POINT_LABELS_TOPIC
+            fields = columns_fields({**columns, "label": labels}, stamp_ns=stamp_ns, frame_id=frame_id)
+        else:
+            topic = LABELS_TOPIC
+            fields = image_fields(labels, "mono8", stamp_ns=stamp_ns, frame_id=frame_id)
+        yield TopicMessage(topic, reading.ready_ns, fields)
 
     def _info(self, frame: SensorFrame) -> Fields:
-        camera: CameraModel = replace(self.rig.camera, frame_id=FRAME_IDS[frame.modality])
-        return camera_info_fields(camera, stamp_ns=frame.stamp_ns)
+        return camera_info_fields(self.rig.cameras[frame.modality], stamp_ns=frame.stamp_ns)
 
     def _camera(self, reading: Reading) -> Iterator[tuple[str, Fields]]:
         frame = reading.frame
-        stamp_ns, frame_id = frame.stamp_ns, frame.frame_id
         yield CAMERA_INFO_TOPIC, self._info(frame)
-        yield CAMERA_TOPIC, image_fields(_array(frame), "rgb8", stamp_ns=stamp_ns, frame_id=frame_id)
-        if reading.labels is not None:
-            yield LABELS_TOPIC, image_fields(reading.labels, "mono8", stamp_ns=stamp_ns, frame_id=frame_id)
+        yield CAMERA_TOPIC, image_fields(_array(frame), "rgb8", stamp_ns=frame.stamp_ns, frame_id=frame.frame_id)
 
     def _depth(self, reading: Reading) -> Iterator[tuple[str, Fields]]:
         frame = reading.frame
@@ -146,15 +161,11 @@ class MessageWriter:
     def _lidar(self, reading: Reading) -> Iterator[tuple[str, Fields]]:
         frame = reading.frame
         points = cast("Points", frame.data)
-        stamp_ns, frame_id = frame.stamp_ns, frame.frame_id
-        ring = {} if reading.rings is None else {"ring": reading.rings}
-        yield LIDAR_TOPIC, cloud_fields(points, extra=ring, stamp_ns=stamp_ns, frame_id=frame_id)
-        if reading.labels is not None:
-            columns = dict(zip("xyz", points.xyz.T, strict=True))
-            yield (
-                POINT_LABELS_TOPIC,
-                columns_fields({**columns, "label": reading.labels}, stamp_ns=stamp_ns, frame_id=frame_id),
-            )
+        extra: dict[str, NDArray[Any]] = {} if reading.rings is None else {"ring": reading.rings}
+        if reading.times_ns is not None:
+            # As drivers of spinning LiDARs have it: nanoseconds since the stamp.
+            extra["t"] = reading.times_ns.astype(np.uint32)
+        yield LIDAR_TOPIC, cloud_fields(points, extra=extra, stamp_ns=frame.stamp_ns, frame_id=frame.frame_id)
 
     def _events(self, reading: Reading) -> Iterator[tuple[str, Fields]]:
         frame = reading.frame

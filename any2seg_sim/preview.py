@@ -4,28 +4,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import cv2
 import numpy as np
 
 from any2seg_core.errors import ConfigError
-from any2seg_core.frames import DELIVER_CLASSES, Events
+from any2seg_core.frames import DELIVER_CLASSES
 from any2seg_core.projection.depth import depth_image
 from any2seg_core.projection.events import event_stack
 from any2seg_core.projection.lidar import lidar_image
 from any2seg_sim.rig import Rig
-from any2seg_sim.sensors.events import EventCamera
-from any2seg_sim.simulation import SliceRenderer
+from any2seg_sim.simulation import render_moments
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from any2seg_core.frames import Events, Points
     from any2seg_sim.settings import DriveSettings
+    from any2seg_sim.simulation import Moment
 
-_EVENTS_SHOWN_NS: Final = 50_000_000
+_NO_WINDOW: Final = {"start_ns": 0, "end_ns": 0}
 
 
 def preview_sheet(settings: DriveSettings, *, moments: int = 4) -> NDArray[np.uint8]:
@@ -40,23 +41,26 @@ def preview_sheet(settings: DriveSettings, *, moments: int = 4) -> NDArray[np.ui
     if moments < 1:
         msg = f"preview: found {moments} moments, expected at least 1"
         raise ConfigError(msg)
-    renderer, rig = SliceRenderer(settings), Rig.of(settings)
-    indices = np.unique(np.linspace(1, settings.images, moments).round().astype(int))
-    return np.concatenate([_row(renderer, rig, settings, int(index)) for index in indices])
+    first_s = max(settings.event_window_s, 1.0 / settings.lidar_rate_hz)
+    last_s = settings.seconds(settings.end_ns)
+    times = [last_s] if moments == 1 else np.linspace(min(first_s, last_s), last_s, moments).tolist()
+    rig = Rig.of(settings)
+    return np.concatenate([_row(moment, rig) for moment in render_moments(settings, times)])
 
 
-def _row(renderer: SliceRenderer, rig: Rig, settings: DriveSettings, index: int) -> NDArray[np.uint8]:
-    part = renderer.slice(index)
-    eye = EventCamera(threshold=settings.event_threshold, rng=np.random.default_rng(settings.seed))
-    events = Events.concatenate([eye.see(brightness, stamp_ns) for stamp_ns, brightness in part.film])
-    tiles = [part.image, _eight_bits(depth_image(part.depth, encoding="log")), np.zeros_like(part.image)]
-    if part.sweeps:
-        points = part.sweeps[-1][1].points
-        tiles[2] = _eight_bits(lidar_image(points, rig.lidar_to_camera, rig.camera, encoding="log", splat_px=1))
-    start_ns = part.stamp_ns - _EVENTS_SHOWN_NS
-    tiles.append(_eight_bits(event_stack(events, representation="polarity", start_ns=start_ns, end_ns=part.stamp_ns)))
-    tiles.append(DELIVER_CLASSES.colourize(part.labels))
-    return np.concatenate(tiles, 1)
+def _row(moment: Moment, rig: Rig) -> NDArray[np.uint8]:
+    image, metres, labels = (
+        cast("NDArray[Any]", found) for found in (moment.rgb.frame.data, moment.depth.frame.data, moment.rgb.labels)
+    )
+    points, events = cast("Points", moment.lidar.frame.data), cast("Events", moment.events.frame.data)
+    swept = lidar_image(points, rig.lidar_to_camera, rig.camera, encoding="log", splat_px=1)
+    window = {"start_ns": int(events.t_ns[0]) - 1, "end_ns": int(events.t_ns[-1])} if len(events) else _NO_WINDOW
+    seen = _eight_bits(event_stack(events, representation="polarity", **window))
+    if seen.shape != image.shape:
+        size = image.shape[1], image.shape[0]
+        seen = np.asarray(cv2.resize(seen, size, interpolation=cv2.INTER_NEAREST), np.uint8)
+    tiles = [image, _eight_bits(depth_image(metres, encoding="log")), _eight_bits(swept), seen]
+    return np.concatenate([*tiles, DELIVER_CLASSES.colourize(labels)], 1)
 
 
 def _eight_bits(image: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -1,174 +1,207 @@
 # Copyright 2026 The any2seg authors
 # SPDX-License-Identifier: Apache-2.0
-"""Light: sun, sky and haze; linear radiance of every ray of an image."""
+"""How surfaces look: linear radiance of every ray of an image, under sun, sky, lamps and through the air."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-import numpy as np
-from numba import njit
-
-from any2seg_sim.materials import Surface
-from any2seg_sim.textures import bricks, cell, grain, noise, panes, pulse
+from any2seg_sim.compiled import compiled
+from any2seg_sim.lighting import lamplight
+from any2seg_sim.materials import Label, Surface
+from any2seg_sim.occlusion import Heights, openness
+from any2seg_sim.textures import cell, noise, pattern, wet_ground
+from any2seg_sim.weather.sky import Light, Triple, sky_radiance, transmittance
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
-HAZE_PER_M: Final = 0.0012
-_ASPHALT, _PAVING, _GRASS, _LEAVES = (
-    int(kind) for kind in (Surface.ASPHALT, Surface.PAVING, Surface.GRASS, Surface.LEAVES)
-)
-_BRICK_FACADE, _PLASTER_FACADE, _BRICK = int(Surface.BRICK_FACADE), int(Surface.PLASTER_FACADE), int(Surface.BRICK)
-_LAMP, _ROOF = int(Surface.LAMP), int(Surface.ROOF_TILES)
+    from any2seg_sim.rays import Rays
+
+_LEAVES, _LAMP, _GLASS = int(Surface.LEAVES), int(Surface.LAMP), int(Surface.GLASS)
+_BUILDING: Final = int(Label.BUILDING)
+_OPEN_BEYOND_M: Final = 90.0
+"""Farther away occlusion is left out, faded from two thirds of this on."""
+_LAMP_GLOW: Final = 0.9
+_WINDOW_GLASS: Final = 0.14
+_DARK_ROOMS: Final = 0.62
 
 
-@dataclass(frozen=True, eq=False)
-class Daylight:
-    """The light of a clear day.
+class Faces(NamedTuple):
+    """What every face is made of: rgb (F, 3) float32 albedo, surface (F,) and label (F,) uint8."""
 
-    Attributes:
-        sun: (3,) float32 unit vector towards the sun.
-        sun_rgb: (3,) float32 irradiance of a surface that faces the sun, over pi.
-        ambient_rgb: (3,) float32 irradiance from the open sky, over pi.
-    """
-
-    sun: NDArray[np.float32]
-    sun_rgb: NDArray[np.float32]
-    ambient_rgb: NDArray[np.float32]
-
-    @staticmethod
-    def drawn(rng: np.random.Generator) -> Daylight:
-        """Place the sun high behind or beside the drive, so that the road lies in its light."""
-        azimuth = math.pi + rng.choice([-1.0, 1.0]) * rng.uniform(0.25, 0.75)
-        elevation = rng.uniform(0.75, 0.95)
-        flat = math.cos(elevation)
-        sun = np.array([flat * math.cos(azimuth), flat * math.sin(azimuth), math.sin(elevation)], np.float32)
-        return Daylight(sun, np.array([1.25, 1.16, 1.0], np.float32), np.array([0.55, 0.63, 0.76], np.float32))
+    rgb: NDArray[np.float32]
+    surface: NDArray[np.uint8]
+    label: NDArray[np.uint8]
 
 
-@njit(cache=True)
-def sky_radiance(dx: float, dy: float, dz: float, sun: NDArray[np.float32]) -> tuple[float, float, float]:
-    """Radiance of the sky: blue above, pale at the horizon, soft clouds, a glow around the sun."""
-    high = max(dz, 0.0)
-    pale = math.exp(-4.5 * high)
-    red, green, blue = 0.17 + 0.5 * pale, 0.33 + 0.4 * pale, 0.68 + 0.16 * pale
-    reach = 1.0 / (high + 0.18)
-    x, y = dx * reach, dy * reach
-    cover = 0.6 * noise(1.1 * x, 1.1 * y, 3.0) + 0.28 * noise(2.7 * x, 2.7 * y, 7.0) + 0.12 * noise(6 * x, 6 * y, 9.0)
-    cloud = min(max((cover - 0.47) * 4.0, 0.0), 0.85) * min(1.0, 7.0 * high)
-    glow = 0.35 * max(dx * sun[0] + dy * sun[1] + dz * sun[2], 0.0) ** 24
-    white = 0.86
+class Surroundings(NamedTuple):
+    """What light there is: the weather's, the sky's openness, lamps (L, 11) as lighting.packed gives them."""
+
+    light: Light
+    heights: Heights
+    lamps: NDArray[np.float32]
+    gloss: NDArray[np.float32]
+
+
+@compiled
+def _fresnel(gloss: float, facing: float) -> float:
+    """Schlick's approximation of the share of light that is mirrored."""
+    return gloss + (1.0 - gloss) * (1.0 - facing) ** 5
+
+
+@compiled
+def _mirrored_sky(d: Triple, n: Triple, facing: float, light: Light) -> Triple:
+    """Radiance of what a small glossy surface mirrors: the sky above, a dim street below."""
+    rx, ry, rz = d[0] + 2 * facing * n[0], d[1] + 2 * facing * n[1], d[2] + 2 * facing * n[2]
+    if rz < 0.0:
+        return 0.9 * light.bounce_rgb[0], 0.9 * light.bounce_rgb[1], 0.9 * light.bounce_rgb[2]
+    red, green, blue = sky_radiance(rx, ry, rz, light)
+    dim = 0.3 + 0.7 * min(1.0, 2.5 * rz)
+    return dim * min(red, 3.0), dim * min(green, 3.0), dim * min(blue, 3.0)
+
+
+@compiled
+def _room(p: Triple, n: Triple, pitch: float) -> tuple[float, float]:
+    """Two random numbers in [0, 1) for the room behind a window, the same all over it."""
+    along = p[1] * n[0] - p[0] * n[1]
+    shift = (math.floor(along / pitch) + 0.5) * pitch - along
+    x, y, floor = p[0] - shift * n[1], p[1] + shift * n[0], math.floor(p[2] / 3.2)
+    return cell(0.71 * x + 0.13, 0.71 * y + 0.27, floor + 0.5), cell(0.71 * x + 0.13, 0.71 * y + 0.27, floor + 70.5)
+
+
+@compiled
+def _irradiance(
+    n: Triple,
+    kind: int,
+    sunlit: float,
+    open_sky: float,
+    lamps: Triple,
+    light: Light,
+) -> Triple:
+    """Light that falls on a surface, over pi."""
+    direct = max(n[0] * light.sun[0] + n[1] * light.sun[1] + n[2] * light.sun[2], 0.0) * sunlit
+    if kind == _LEAVES:
+        direct = 0.25 * sunlit + 0.75 * direct
+    sky = open_sky * (0.6 + 0.4 * n[2])
+    ground = (0.5 - 0.5 * n[2]) * (0.35 + 0.65 * open_sky)
+    share = 0.35 + 0.65 * open_sky  # lamps cast no shadows, but narrow places get less of their light
     return (
-        red + cloud * (white - red) + glow,
-        green + cloud * (white - green) + glow,
-        blue + cloud * (white + 0.03 - blue) + 0.8 * glow,
+        share * lamps[0] + direct * light.sun_rgb[0] + sky * light.ambient_rgb[0] + ground * light.bounce_rgb[0],
+        share * lamps[1] + direct * light.sun_rgb[1] + sky * light.ambient_rgb[1] + ground * light.bounce_rgb[1],
+        share * lamps[2] + direct * light.sun_rgb[2] + sky * light.ambient_rgb[2] + ground * light.bounce_rgb[2],
     )
 
 
-@njit(cache=True)
-def _flat_pattern(kind: int, p: tuple[float, float, float], width: float) -> float:
-    """Factor on the colour of what lies on the ground or grows."""
-    x, y, z = p
-    if kind == _ASPHALT:
-        patch = noise(0.11 * x, 0.35 * y, 0.0) - 0.5
-        return 1.0 + 0.28 * patch + 0.22 * grain(x, y, z, 2.5, width) + 0.25 * grain(x, y, z, 14.0, width)
-    if kind == _PAVING:
-        joint, other = pulse(x / 0.6, 0.0, 0.05, width / 0.6), pulse(y / 0.6, 0.0, 0.05, width / 0.6)
-        tone = 0.16 * (cell(x / 0.6, y / 0.6, 0.0) - 0.5) * max(0.0, 1.0 - 2.0 * width)
-        return 1.0 + tone + 0.2 * grain(x, y, z, 1.3, width) - 0.35 * (joint + other - joint * other)
-    if kind == _GRASS:
-        return 1.0 + 0.5 * grain(x, y, z, 0.5, width) + 0.7 * grain(x, y, z, 5.0, width)
-    return 1.0 + 0.8 * grain(x, y, z, 1.6, width) + 1.2 * grain(x, y, z, 6.0, width)
+@compiled
+def _window(
+    p: Triple,
+    n: Triple,
+    d: Triple,
+    facing: float,
+    pitch: float,
+    fallen: Triple,
+    light: Light,
+) -> Triple:
+    """Radiance of a window pane: the sky in the glass over a dark room, a curtain, or at night a lit room."""
+    share = _fresnel(_WINDOW_GLASS, facing)
+    red, green, blue = _mirrored_sky(d, n, facing, light)
+    chance, other = _room(p, n, pitch)
+    curtain = 0.25 if other > 0.7 else 0.03
+    red, green, blue = share * red, share * green, share * blue
+    red, green, blue = red + curtain * fallen[0], green + curtain * fallen[1], blue + curtain * fallen[2]
+    if light.night > 0.0 and chance > _DARK_ROOMS:
+        # Lamps hang from the ceiling; what stands in the room is a blur before them.
+        bright = (0.05 + 0.25 * (chance - _DARK_ROOMS)) * (0.35 + 0.65 * (p[2] / 3.2 % 1.0))
+        bright *= 0.55 + 0.9 * noise(1.7 * p[0], 1.7 * p[1], 1.3 * p[2])
+        red, green, blue = red + bright, green + bright * (0.86 - 0.26 * other), blue + bright * (0.68 - 0.5 * other)
+    return red, green, blue
 
 
-@njit(cache=True)
-def _pattern(
-    kind: int, p: tuple[float, float, float], n: tuple[float, float, float], width: float
-) -> tuple[float, float, float]:
-    """Modulate a material's colour at a point: a factor, a share of window frame and a share of glass."""
-    x, y, z = p
-    along = x if abs(n[1]) > abs(n[0]) else y
-    factor, frame, glass = 1.0, 0.0, 0.0
-    if kind in (_ASPHALT, _PAVING, _GRASS, _LEAVES):
-        factor = _flat_pattern(kind, p, width)
-    elif kind in (_BRICK_FACADE, _PLASTER_FACADE):
-        factor += 0.18 * grain(x, y, z, 0.35, width) - 0.12 * math.exp(-0.8 * max(z, 0.0))
-        if kind == _BRICK_FACADE:
-            factor += 0.5 * bricks(along, z, width)
-        if abs(n[2]) < 0.5:
-            frame, glass = panes(along, z, width)
-    elif kind == _BRICK:
-        factor += 0.3 * grain(x, y, z, 2.0, width) + 0.6 * bricks(along, z, width)
-    elif kind == _ROOF:
-        factor += 0.3 * grain(x, y, z, 3.0, width) - 0.3 * pulse(z / 0.2, 0.0, 0.25, width / 0.2)
-    return factor, frame, glass
+@compiled
+def _surface(
+    p: Triple,
+    n: Triple,
+    d: Triple,
+    width: float,
+    kind: int,
+    label: int,
+    rgb: Triple,
+    gloss: float,
+    fallen: Triple,
+    mirror: Triple,
+    light: Light,
+) -> Triple:
+    """Radiance of a surface at a point, before the air; fallen is the light on it, mirror what water there shows."""
+    facing = max(-(d[0] * n[0] + d[1] * n[1] + d[2] * n[2]), 0.02)
+    width /= max(facing, 0.08)
+    factor, frame, glass = pattern(kind, p, n, width)
+    wet, pool = wet_ground(kind, p[0], p[1], n[2], light.wetness, width)
+    factor = max(factor, 0.1) * (1.0 - 0.45 * wet - 0.2 * wet * pool)
+    red, green, blue = rgb[0] * factor * fallen[0], rgb[1] * factor * fallen[1], rgb[2] * factor * fallen[2]
+    if glass > 0.0:
+        pane = _window(p, n, d, facing, 3.0, fallen, light)
+        rest = 1.0 - frame - glass
+        red = rest * red + frame * 0.6 * fallen[0] + glass * pane[0]
+        green = rest * green + frame * 0.6 * fallen[1] + glass * pane[1]
+        blue = rest * blue + frame * 0.6 * fallen[2] + glass * pane[2]
+    elif kind == _GLASS and label == _BUILDING:
+        red, green, blue = _window(p, n, d, facing, 6.0, fallen, light)
+    elif wet > 0.0 or gloss > 0.0:
+        share = wet * (0.4 + 0.6 * pool) * _fresnel(0.02, facing) if wet > 0.0 else _fresnel(gloss, facing)
+        if mirror[0] < 0.0:
+            mirror = _mirrored_sky(d, n, facing, light)
+        red += share * (mirror[0] - red)
+        green += share * (mirror[1] - green)
+        blue += share * (mirror[2] - blue)
+    if kind == _LAMP:
+        red, green, blue = red + _LAMP_GLOW * rgb[0], green + _LAMP_GLOW * rgb[1], blue + _LAMP_GLOW * rgb[2]
+    return red, green, blue
 
 
-@njit(cache=True)
-def _mirrored(
-    d: tuple[float, float, float], n: tuple[float, float, float], facing: float, gloss: float, sun: NDArray[np.float32]
-) -> tuple[float, float, float, float]:
-    """Share and radiance of what a glossy surface mirrors: the sky above, a dim street below."""
-    share = gloss + (1.0 - gloss) * (1.0 - facing) ** 5 if gloss > 0.0 else 0.0
-    rx, ry, rz = d[0] + 2 * facing * n[0], d[1] + 2 * facing * n[1], d[2] + 2 * facing * n[2]
-    if rz < 0.0:
-        return share, 0.16, 0.15, 0.14
-    red, green, blue = sky_radiance(rx, ry, rz, sun)
-    dim = 0.35 + 0.65 * min(1.0, 2.0 * rz)
-    return share, dim * red, dim * green, dim * blue
-
-
-@njit(cache=True, error_model="numpy")
+@compiled
 def shade(
-    origin: NDArray[np.float32],
-    directions: NDArray[np.float32],
-    distance: NDArray[np.float32],
-    face: NDArray[np.int32],
-    normal: NDArray[np.float32],
-    rgb: NDArray[np.float32],
-    surface: NDArray[np.uint8],
+    rays: Rays,
+    faces: Faces,
     sunlit: NDArray[np.bool_],
-    open_sky: NDArray[np.float32],
-    light: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]],
-    gloss: NDArray[np.float32],
-    ray_width: float,
+    mirror: NDArray[np.float32],
+    around: Surroundings,
     out: NDArray[np.float32],
 ) -> None:
-    """Write the linear radiance (N, 3) of N rays from one origin; rgb and surface belong to faces, the rest to rays."""
-    sun, sun_rgb, ambient_rgb = light
-    for i in range(len(directions)):
-        d = (directions[i, 0], directions[i, 1], directions[i, 2])
-        if face[i] < 0:
-            out[i, 0], out[i, 1], out[i, 2] = sky_radiance(d[0], d[1], d[2], sun)
+    """Write the linear radiance (N, 3) of rays.
+
+    Args:
+        rays: the rays.
+        faces: what they met.
+        sunlit: (N,) whether the sun is seen from where they ended.
+        mirror: (N, 3) radiance of what the ground mirrors there, negative where that was not traced.
+        around: light.
+        out: (N, 3) float32.
+    """
+    light, lamps, gloss = around.light, around.lamps, around.gloss
+    solid, crown, x_m, y_m, per_m = around.heights
+    for i in range(len(rays.face)):
+        face, far = rays.face[i], float(rays.distance[i])
+        d = (float(rays.directions[i, 0]), float(rays.directions[i, 1]), float(rays.directions[i, 2]))
+        if face < 0:
+            out[i, 0], out[i, 1], out[i, 2] = sky_radiance(d[0], d[1], d[2], light)
             continue
-        n = (normal[i, 0], normal[i, 1], normal[i, 2])
-        far, kind = distance[i], int(surface[face[i]])
-        facing = max(-(d[0] * n[0] + d[1] * n[1] + d[2] * n[2]), 0.02)
-        p = (origin[0] + far * d[0], origin[1] + far * d[1], origin[2] + far * d[2])
-        factor, frame, glass = _pattern(kind, p, n, far * ray_width / max(facing, 0.08))
-        lit = max(n[0] * sun[0] + n[1] * sun[1] + n[2] * sun[2], 0.0) if sunlit[i] else 0.0
-        if kind == _LEAVES:
-            lit = 0.25 * (1.0 if sunlit[i] else 0.0) + 0.75 * lit
-        amount, mirror_r, mirror_g, mirror_b = _mirrored(d, n, facing, gloss[kind], sun)
-        if glass > 0.0:
-            share, window_r, window_g, window_b = _mirrored(d, n, facing, 0.14, sun)
-            curtain = 0.22 if cell(p[0] / 3.0, p[1] / 3.0, p[2] / 3.2 + 50.0) > 0.7 else 0.03
-        ambient = open_sky[i] * (0.62 + 0.38 * n[2]) + 0.2 * (0.5 - 0.5 * n[2])
-        clear = math.exp(-HAZE_PER_M * far)
-        for c in range(3):
-            light_c = lit * sun_rgb[c] + ambient * ambient_rgb[c]
-            albedo = rgb[face[i], c] * max(factor, 0.1)
-            if glass > 0.0:
-                window = curtain * light_c + share * (window_r if c == 0 else window_g if c == 1 else window_b)
-                value = (1 - frame - glass) * albedo * light_c + frame * 0.6 * light_c + glass * window
-            else:
-                value = albedo * light_c
-            mirror = mirror_r if c == 0 else mirror_g if c == 1 else mirror_b
-            value = (1 - amount) * value + amount * mirror
-            if kind == _LAMP:
-                value += 0.9 * rgb[face[i], c]
-            hazy = 0.62 if c == 0 else 0.7 if c == 1 else 0.8
-            out[i, c] = clear * value + (1 - clear) * hazy
+        n = (float(rays.normal[i, 0]), float(rays.normal[i, 1]), float(rays.normal[i, 2]))
+        p = (rays.origins[i, 0] + far * d[0], rays.origins[i, 1] + far * d[1], rays.origins[i, 2] + far * d[2])
+        rgb = (float(faces.rgb[face, 0]), float(faces.rgb[face, 1]), float(faces.rgb[face, 2]))
+        mirrored = (float(mirror[i, 0]), float(mirror[i, 1]), float(mirror[i, 2]))
+        kind, label = int(faces.surface[face]), int(faces.label[face])
+        open_sky, lamp_rgb = 1.0, (0.0, 0.0, 0.0)
+        if far < _OPEN_BEYOND_M:
+            fade = min(3.0 - 3.0 * far / _OPEN_BEYOND_M, 1.0)
+            open_sky += fade * (openness(p, n, solid, crown, x_m, y_m, per_m) - 1.0)
+        if len(lamps):
+            lamp_rgb = lamplight(p, n, lamps)
+        fallen = _irradiance(n, kind, 1.0 if sunlit[i] else 0.0, open_sky, lamp_rgb, light)
+        shown = _surface(p, n, d, far * rays.width, kind, label, rgb, float(gloss[kind]), fallen, mirrored, light)
+        clear = transmittance(light.fog_per_m, far)
+        out[i, 0] = shown[0] * clear + light.air_rgb[0] * (1.0 - clear)
+        out[i, 1] = shown[1] * clear + light.air_rgb[1] * (1.0 - clear)
+        out[i, 2] = shown[2] * clear + light.air_rgb[2] * (1.0 - clear)

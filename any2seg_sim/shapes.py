@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,10 +31,37 @@ def panel(corners: Sequence[Vec], paint: Paint) -> Mesh:
 
 
 @functools.cache
-def _unit_box() -> NDArray[np.float64]:
-    """Corners of a unit cube's triangles, unshared, so that edges stay sharp."""
-    solid = trimesh.creation.box()
-    return np.asarray(solid.vertices[solid.faces].reshape(-1, 3), np.float64)
+def _unit_box() -> tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.int32]]:
+    """Corners in [0, 1], normals and faces of a box; its sides share no corners, so that edges stay sharp."""
+    corners: list[NDArray[np.float64]] = []
+    normals, faces = [], []
+    for axis in range(3):
+        for end in (0.0, 1.0):
+            square = np.zeros((4, 3))
+            square[:, axis] = end
+            square[:, (axis + 1) % 3], square[:, (axis + 2) % 3] = (0, 1, 1, 0), (0, 0, 1, 1)
+            faces += [np.array(row) + 4 * len(corners) for row in ((0, 1, 2), (0, 2, 3))]
+            corners.append(square if end else square[::-1])
+            normals.append(np.tile(np.eye(3)[axis] * (2 * end - 1), (4, 1)))
+    return np.concatenate(corners), np.concatenate(normals).astype(np.float32), np.array(faces, np.int32)
+
+
+def slabs(low: NDArray[np.floating], high: NDArray[np.floating], paint: Paint) -> Mesh:
+    """Build many boxes at once from their lower and upper corners (N, 3)."""
+    unit, normals, faces = _unit_box()
+    low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
+    count, size = len(low), len(unit)
+    vertices = low[:, None] + unit * (high - low)[:, None]
+    shift = np.arange(count, dtype=np.int32)[:, None, None] * np.int32(size)
+    rows = count * len(faces)
+    return Mesh(
+        vertices.reshape(-1, 3).astype(np.float32),
+        np.tile(normals, (count, 1)),
+        (faces + shift).reshape(-1, 3),
+        np.tile(np.array(paint.rgb, np.float32), (rows, 1)),
+        np.full(rows, paint.label, np.uint8),
+        np.full(rows, paint.surface, np.uint8),
+    )
 
 
 @functools.cache
@@ -44,15 +72,26 @@ def _unit_ball(level: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
 
 def box(size: Vec, centre: Vec, paint: Paint) -> Mesh:
     """Build a box with sharp edges, sides along the axes."""
-    vertices = _unit_box() * np.array(size) + np.array(centre)
-    return Mesh.painted(vertices, np.arange(len(vertices)).reshape(-1, 3), paint)
+    half, middle = np.array(size, np.float64) / 2, np.array(centre, np.float64)
+    return slabs((middle - half)[None], (middle + half)[None], paint)
 
 
 def slab(x: tuple[float, float], y: tuple[float, float], z: tuple[float, float], paint: Paint) -> Mesh:
     """Build a box from its bounds."""
-    bounds = np.array([x, y, z])
-    size, centre = bounds[:, 1] - bounds[:, 0], bounds.mean(1)
-    return box((size[0], size[1], size[2]), (centre[0], centre[1], centre[2]), paint)
+    bounds = np.array([x, y, z], np.float64)
+    return slabs(bounds[None, :, 0], bounds[None, :, 1], paint)
+
+
+def bar(
+    x: tuple[float, float], y: tuple[float, float], z: tuple[float, float], paint: Paint, *, step: float = 2.0
+) -> Mesh:
+    """Build a box along x in pieces of about `step` metres, fit to be bent along a street."""
+    count = max(1, round((x[1] - x[0]) / step))
+    along = np.linspace(x[0], x[1], count + 1)
+    section = np.array([(y[1], z[0]), (y[0], z[0]), (y[0], z[1]), (y[1], z[1])])
+    rings = np.empty((count + 1, 4, 3))
+    rings[..., 0], rings[..., 1:] = along[:, None], section
+    return loft(rings, paint, sharp=True)
 
 
 def ball(centre: Vec, radii: Vec, paint: Paint, *, level: int = 1) -> Mesh:
@@ -81,6 +120,35 @@ def loft(rings: NDArray[np.floating], paint: Paint, *, sharp: bool = False) -> M
     first, last = rings[0][::-1], rings[-1]
     ends = [panel([(p[0], p[1], p[2]) for p in end], paint) for end in (first, last)]
     return Mesh.merged([Mesh.painted(vertices, sides, paint), *ends])
+
+
+def sheet(
+    points: NDArray[np.floating], cells: NDArray[np.integer], paints: Sequence[Paint], *, closed: bool = False
+) -> Mesh:
+    """Span a smooth surface over a grid of points (R, P, 3) whose cells are painted one by one.
+
+    Args:
+        points: seen from the front, rows follow each other to the left of the direction in which points run.
+        cells: (R - 1, P - 1) numbers of paints, (R - 1, P) if closed; negative leaves a hole.
+        paints: what the numbers mean.
+        closed: join the last point of each row to its first.
+    """
+    rows, width = points.shape[:2]
+    columns = width if closed else width - 1
+    row, column = (index.reshape(-1) for index in np.mgrid[0 : rows - 1, 0:columns])
+    after = (column + 1) % width
+    a, b, c, d = row * width + column, row * width + after, (row + 1) * width + after, (row + 1) * width + column
+    faces = np.stack([a, b, c, a, c, d], 1).reshape(-1, 3)
+    whole = Mesh.painted(points.reshape(-1, 3), faces, paints[0])
+    kind = np.repeat(np.asarray(cells).reshape(-1), 2)
+    shown = kind[kind >= 0]
+    return replace(
+        whole,
+        faces=whole.faces[kind >= 0],
+        rgb=np.array([paint.rgb for paint in paints], np.float32)[shown],
+        label=np.array([paint.label for paint in paints], np.uint8)[shown],
+        surface=np.array([paint.surface for paint in paints], np.uint8)[shown],
+    )
 
 
 def tube(

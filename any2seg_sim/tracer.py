@@ -9,12 +9,13 @@ every moment. A ray is sent through both and keeps the nearer hit.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
-from numba import njit
+
+from any2seg_sim.compiled import compiled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,21 +41,29 @@ class Hits:
     normal: NDArray[np.float32]
 
 
-@njit(cache=True)
-def _normals(
+@compiled
+def _finish(
     face: NDArray[np.int32],
-    weights: NDArray[np.float32],
+    distance: NDArray[np.float32],
+    weights: tuple[NDArray[np.float32], NDArray[np.float32]],
+    moving: tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]],
+    first_moving: int,
     faces: NDArray[np.int32],
     at_vertex: NDArray[np.float32],
     directions: NDArray[np.float32],
-    out: NDArray[np.float32],
+    normal: NDArray[np.float32],
 ) -> None:
+    """Put what moves before what stands still, in place, and interpolate normals (N, 3)."""
     for i in range(len(face)):
+        u, v = weights[0][i], weights[1][i]
+        if len(moving[0]) and moving[0][i] >= 0:
+            face[i] = moving[0][i] + first_moving
+            distance[i], u, v = moving[1][i], moving[2][i], moving[3][i]
         if face[i] < 0:
-            out[i] = 0.0
+            distance[i] = np.inf
+            normal[i] = 0.0
             continue
         a, b, c = faces[face[i], 0], faces[face[i], 1], faces[face[i], 2]
-        u, v = weights[i, 0], weights[i, 1]
         w = np.float32(1.0) - u - v
         x = w * at_vertex[a, 0] + u * at_vertex[b, 0] + v * at_vertex[c, 0]
         y = w * at_vertex[a, 1] + u * at_vertex[b, 1] + v * at_vertex[c, 1]
@@ -62,10 +71,10 @@ def _normals(
         length = max((x * x + y * y + z * z) ** 0.5, 1e-6)
         if x * directions[i, 0] + y * directions[i, 1] + z * directions[i, 2] > 0.0:
             length = -length
-        out[i, 0], out[i, 1], out[i, 2] = x / length, y / length, z / length
+        normal[i, 0], normal[i, 1], normal[i, 2] = x / length, y / length, z / length
 
 
-@njit(cache=True)
+@compiled
 def turned(rays: NDArray[np.float32], pose: NDArray[np.float64]) -> NDArray[np.float32]:
     """Turn directions (N, 3) of a sensor's frame into the street's; a library's matrix product would start threads."""
     out = np.empty_like(rays)
@@ -89,45 +98,54 @@ class Tracer:
         self._still = still
         self._still_scene = _embree_scene(still)
         self._mover_scene: EmbreeScene | None = None
-        self.rgb, self.label, self.surface = still.rgb, still.label, still.surface
-        self._faces, self._normals = still.faces, still.normals
+        self._tables = _tables(still)
+        self._show(len(still), len(still.vertices))
 
     def set_movers(self, movers: Mesh | None) -> None:
         """Replace what moves."""
         still = self._still
         self._mover_scene = None if movers is None else _embree_scene(movers)
-        if movers is None:
-            self.rgb, self.label, self.surface = still.rgb, still.label, still.surface
-            self._faces, self._normals = still.faces, still.normals
-            return
-        self.rgb = np.concatenate([still.rgb, movers.rgb])
-        self.label = np.concatenate([still.label, movers.label])
-        self.surface = np.concatenate([still.surface, movers.surface])
-        self._faces = np.concatenate([still.faces, movers.faces + np.int32(len(still.vertices))])
-        self._normals = np.concatenate([still.normals, movers.normals])
+        counts = len(still), len(still.vertices)
+        if movers is not None:
+            later = movers.faces + np.int32(counts[1])
+            counts = counts[0] + len(movers), counts[1] + len(movers.vertices)
+            tables = self._tables
+            if counts[0] > len(tables[0]) or counts[1] > len(tables[-1]):
+                self._tables = tables = _tables(still, 2 * len(movers), 2 * len(movers.vertices))
+            moving: tuple[NDArray[Any], ...] = (movers.rgb, movers.label, movers.surface, later, movers.normals)
+            starts = (counts[0] - len(movers),) * 4 + (counts[1] - len(movers.vertices),)
+            for table, rows, start in zip(tables, moving, starts, strict=True):
+                table[start : start + len(rows)] = rows
+        self._show(*counts)
 
-    def nearest(self, origin: NDArray[np.floating], directions: NDArray[np.float32]) -> Hits:
-        """Send rays from one origin along unit directions (N, 3)."""
-        origins = np.tile(np.asarray(origin, np.float32), (len(directions), 1))
-        found = self._still_scene.run(origins, directions, output=True)
-        distance, face = found["tfar"], found["primID"]
-        weights = np.stack([found["u"], found["v"]], 1)
+    def _show(self, faces: int, vertices: int) -> None:
+        rgb, label, surface, corners, normals = self._tables
+        self.rgb, self.label, self.surface = rgb[:faces], label[:faces], surface[:faces]
+        self._faces, self._normals = corners[:faces], normals[:vertices]
+
+    def nearest(self, origins: NDArray[np.floating], directions: NDArray[np.float32]) -> Hits:
+        """Send rays along unit directions (N, 3) from one origin (3,) or an origin each (N, 3)."""
+        starts = np.broadcast_to(np.asarray(origins, np.float32), directions.shape)
+        found = self._still_scene.run(starts, directions, output=True)
+        face, distance = found["primID"], found["tfar"]
+        moving = (np.zeros(0, np.int32), *(np.zeros(0, np.float32),) * 3)
         if self._mover_scene is not None:
-            moving = self._mover_scene.run(origins, directions, dists=distance, output=True)
-            nearer = moving["primID"] >= 0
-            distance = np.where(nearer, moving["tfar"], distance)
-            face = np.where(nearer, moving["primID"] + np.int32(len(self._still)), face)
-            weights[nearer] = np.stack([moving["u"], moving["v"]], 1)[nearer]
-        distance = np.where(face < 0, np.float32(np.inf), distance)
+            met = self._mover_scene.run(starts, directions, dists=distance, output=True)
+            moving = (met["primID"], met["tfar"], met["u"], met["v"])
         normal = np.empty((len(directions), 3), np.float32)
-        _normals(face, weights, self._faces, self._normals, directions, normal)
+        weights, first = (found["u"], found["v"]), len(self._still)
+        _finish(face, distance, weights, moving, first, self._faces, self._normals, directions, normal)
         return Hits(distance, face, normal)
 
     def blocked(
         self, starts: NDArray[np.float32], directions: NDArray[np.float32], reach_m: float = NO_HIT_M
     ) -> NDArray[np.bool_]:
-        """Tell for rays (N, 3) whether anything lies within reach_m of their start."""
+        """Tell for rays whether anything lies within reach_m of their starts (N, 3).
+
+        Directions are (N, 3), or (3,) for all.
+        """
         reach = np.full(len(starts), reach_m, np.float32)
+        directions = np.broadcast_to(directions, starts.shape)
         hit = self._still_scene.run(starts, directions, dists=reach, query="OCCLUDED") != -1
         if self._mover_scene is not None:
             hit |= self._mover_scene.run(starts, directions, dists=reach, query="OCCLUDED") != -1
@@ -138,3 +156,12 @@ def _embree_scene(mesh: Mesh) -> EmbreeScene:
     scene = EmbreeScene()
     TriangleMesh(scene, mesh.vertices, mesh.faces)
     return scene
+
+
+def _tables(still: Mesh, faces: int = 0, vertices: int = 0) -> tuple[NDArray[Any], ...]:
+    """Copy what a still mesh says of its faces and vertices, with room for so many more."""
+    parts = ((still.rgb, faces), (still.label, faces), (still.surface, faces), (still.faces, faces))
+    return tuple(
+        np.concatenate([rows, np.zeros((more, *rows.shape[1:]), rows.dtype)])
+        for rows, more in (*parts, (still.normals, vertices))
+    )

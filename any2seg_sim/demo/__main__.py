@@ -11,19 +11,11 @@ from pathlib import Path
 
 from any2seg_core.config import UNTRAINED
 from any2seg_core.errors import Any2SegError
+from any2seg_core.faults import FaultScript
 from any2seg_sim.demo.report import summary_table
 from any2seg_sim.demo.run import DemoSettings, run_demo
+from any2seg_sim.flags import image_size
 from any2seg_sim.settings import DriveSettings
-
-
-def image_size(text: str) -> tuple[int, int]:
-    """Read WIDTHxHEIGHT."""
-    width, _, height = text.partition("x")
-    try:
-        return int(width), int(height)
-    except ValueError:
-        msg = f"found {text!r}, expected WIDTHxHEIGHT such as 320x240"
-        raise argparse.ArgumentTypeError(msg) from None
 
 
 def main() -> int:
@@ -33,17 +25,19 @@ def main() -> int:
     parser.add_argument("--checkpoint", default=UNTRAINED, help="checkpoint folder; default: untrained weights")
     parser.add_argument("--seed", type=int, default=0, help="seed of the street and the drive")
     parser.add_argument("--duration", type=float, default=14.0, help="length of the drive, seconds")
-    parser.add_argument("--size", type=image_size, default=(320, 240), help="camera image, WIDTHxHEIGHT")
+    parser.add_argument("--size", default="320x240", help="camera image, WIDTHxHEIGHT")
     parser.add_argument("--short-side", type=int, default=192, help="model input size, pixels")
+    parser.add_argument("--faults", type=Path, help="script of what fails when, YAML, in place of the demo's own")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="rendering processes")
     arguments = parser.parse_args()
     try:
-        width, height = arguments.size
+        width, height = image_size(arguments.size)
         drive = DriveSettings(
-            seed=arguments.seed, duration_s=arguments.duration, width=width, height=height, samples=2, subframes=4
+            seed=arguments.seed, duration_s=arguments.duration, width=width, height=height, samples=1, subframes=4
         )
+        faults = None if arguments.faults is None else FaultScript.from_yaml(arguments.faults)
         command = " ".join(["python -m any2seg_sim.demo", *sys.argv[1:]])
-        settings = DemoSettings(drive, arguments.checkpoint, arguments.short_side, arguments.workers, command)
+        settings = DemoSettings(drive, arguments.checkpoint, arguments.short_side, arguments.workers, command, faults)
         report = run_demo(settings, arguments.out)
     except Any2SegError as error:
         print(f"demo: {error}", file=sys.stderr)

@@ -43,7 +43,8 @@ class Gallery:
 
     def __init__(self, rig: Rig) -> None:
         self._rig = rig
-        events = EventReader(width=rig.camera.width, height=rig.camera.height)
+        eye = rig.cameras[Modality.EVENT]
+        events = EventReader(width=eye.width, height=eye.height)
         self._read: Mapping[Modality, Callable[[Any], SensorFrame]] = {
             Modality.RGB: lambda message: image_frame(message, Modality.RGB),
             Modality.DEPTH: depth_frame,
@@ -53,10 +54,13 @@ class Gallery:
         self._pictures: dict[Modality, dict[int, NDArray[np.uint8]]] = defaultdict(dict)
         self._truth: dict[int, NDArray[np.uint8]] = {}
 
-    def add(self, modality: Modality, message: Any) -> None:
-        """Keep the picture of a sensor's message."""
-        frame = self._read[modality](message)
-        self._pictures[modality][frame.stamp_ns] = self._picture(frame)
+    def read(self, modality: Modality, message: Any) -> SensorFrame:
+        """Give the frame in a sensor's message."""
+        return self._read[modality](message)
+
+    def add(self, frame: SensorFrame) -> None:
+        """Keep the picture of a frame."""
+        self._pictures[frame.modality][frame.stamp_ns] = self._picture(frame)
 
     def add_truth(self, stamp_ns: int, labels: NDArray[np.uint8]) -> None:
         """Keep the exact labels (H, W) of a moment."""

@@ -1,6 +1,6 @@
 # Copyright 2026 The any2seg authors
 # SPDX-License-Identifier: Apache-2.0
-"""Plays a recorded drive into real DDS topics at its own pace, sensors failing on cue, and records what comes back."""
+"""Plays a drive into real DDS topics at its own pace, and records what comes back."""
 
 from __future__ import annotations
 
@@ -18,17 +18,14 @@ from sensor_msgs.msg import Image
 from any2seg_core.frames import Modality
 from any2seg_ros import compat, qos
 from any2seg_ros.conversions import stamp_ns
-from any2seg_sim.demo.schedule import is_silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-    from any2seg_sim.demo.record import Fault
-
 START_MARGIN_S: Final = 0.5
-"""Time for the node to take the first camera infos before play begins."""
+"""Time for the node to find the player's topics as well."""
 
 LOSSES: Final = {
     "displaced": "frame sets replaced by newer ones",
@@ -89,15 +86,13 @@ class DemoNode(Node):
 
     Args:
         messages: the drive, in order of time.
-        faults: which sensor is silent when.
         node_name: fully qualified name of the segmentation node.
     """
 
-    def __init__(self, messages: Sequence[Playable], faults: Sequence[Fault], node_name: str) -> None:
+    def __init__(self, messages: Sequence[Playable], node_name: str) -> None:
         super().__init__("any2seg_demo")
         self.log = PlayLog()
         self._messages = messages
-        self._faults = faults
         self._start_s = 0.0
         types = {message.topic: message.type_name for message in messages}
         self._ports: dict[str, Any] = {
@@ -121,18 +116,16 @@ class DemoNode(Node):
 
     def play(self, progress: Callable[[float], Any]) -> None:
         """Publish everything when it is due; progress is told the seconds played."""
-        for message in self._messages:
-            if message.modality is None and message.moment_s == 0:
-                self._ports[message.topic].publish(message.raw)
         time.sleep(START_MARGIN_S)
         self._start_s = time.monotonic()
         played_s = 0.0
         for message in self._messages:
             time.sleep(max(0.0, self._start_s + message.moment_s - time.monotonic()))
-            if message.modality is None or not is_silent(self._faults, message.modality, message.moment_s):
-                self._ports[message.topic].publish(message.raw)
-                if message.modality is not None:
-                    self.log.sent_s[message.modality, message.stamp_ns] = time.monotonic() - self._start_s
+            self._ports[message.topic].publish(message.raw)
+            if message.modality is not None:
+                # A frozen sensor may send one stamp again and again; the first time is what an answer goes back to.
+                sent_s = time.monotonic() - self._start_s
+                self.log.sent_s.setdefault((message.modality, message.stamp_ns), sent_s)
             progress(message.moment_s - played_s)
             played_s = message.moment_s
 
@@ -158,7 +151,6 @@ class DemoNode(Node):
 
 def play_and_record(
     messages: Sequence[Playable],
-    faults: Sequence[Fault],
     *,
     node_name: str,
     ready_timeout_s: float,
@@ -169,7 +161,7 @@ def play_and_record(
 
     Needs an initialised rclpy. settle_s is how long to go on listening after the last message.
     """
-    node = DemoNode(messages, faults, node_name)
+    node = DemoNode(messages, node_name)
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     listener = threading.Thread(target=executor.spin, daemon=True)

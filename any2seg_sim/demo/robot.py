@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 from any2seg_core.errors import Any2SegError
+from any2seg_core.frames import Modality
 from any2seg_ros.conversions.geometry import quaternion
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ def node_parameters(rig: Rig, checkpoint: str, short_side_px: int) -> dict[str, 
         "inference.warm_up_width_px": rig.camera.width,
         "inference.warm_up_height_px": rig.camera.height,
         "event.message": "point_cloud",
-        "event.width_px": rig.camera.width,
-        "event.height_px": rig.camera.height,
+        "event.width_px": rig.cameras[Modality.EVENT].width,
+        "event.height_px": rig.cameras[Modality.EVENT].height,
         "lidar.extrinsic": [*transform[:3, 3].tolist(), *(turn[axis] for axis in "xyzw")],
     }
 

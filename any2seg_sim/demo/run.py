@@ -1,6 +1,6 @@
 # Copyright 2026 The any2seg authors
 # SPDX-License-Identifier: Apache-2.0
-"""The demo from end to end: render a drive, start the node, play the drive while sensors die, report."""
+"""The demo from end to end: render a drive, start the node, play the drive while sensors fail, report."""
 
 from __future__ import annotations
 
@@ -12,56 +12,34 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
 import rclpy
-from rosbags.highlevel import AnyReader
 from tqdm import tqdm
 
 from any2seg_core.config import UNTRAINED
-from any2seg_core.frames import DELIVER_CLASSES, Modality
+from any2seg_core.frames import DELIVER_CLASSES
 from any2seg_core.model.checkpoint import load_checkpoint
-from any2seg_ros.conversions import image_frame, stamp_ns
 from any2seg_ros.topics import CAMERA_INFO_TOPICS, DATA_TOPICS
-from any2seg_sim.demo.gather import Gallery, output_records
-from any2seg_sim.demo.play import Playable, play_and_record
+from any2seg_sim.demo.gather import output_records
+from any2seg_sim.demo.play import play_and_record
 from any2seg_sim.demo.record import DemoRecord
 from any2seg_sim.demo.report import write_report
 from any2seg_sim.demo.robot import NODE_NAME, NodeDiedError, node_parameters, running_node
-from any2seg_sim.demo.schedule import SENSORS, alive_intervals, demo_faults
-from any2seg_sim.messages import (
-    CAMERA_INFO_TOPIC,
-    CAMERA_TOPIC,
-    DEPTH_INFO_TOPIC,
-    DEPTH_TOPIC,
-    EVENT_INFO_TOPIC,
-    EVENT_TOPIC,
-    LABELS_TOPIC,
-    LIDAR_TOPIC,
-)
+from any2seg_sim.demo.schedule import SENSORS, alive_intervals, demo_script, happenings_of
+from any2seg_sim.demo.source import ROBOT_CAMERA_INFOS, ROBOT_TOPICS, failing_drive
 from any2seg_sim.recording import write_bag
 from any2seg_sim.rig import Rig
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from any2seg_sim.demo.play import PlayLog
-    from any2seg_sim.demo.record import Fault
+    from any2seg_core.faults import FaultScript
+    from any2seg_sim.demo.gather import Gallery
+    from any2seg_sim.demo.play import Playable, PlayLog
     from any2seg_sim.demo.report import DemoReport
     from any2seg_sim.settings import DriveSettings
 
-ROBOT_TOPICS: Final = {
-    Modality.RGB: CAMERA_TOPIC,
-    Modality.DEPTH: DEPTH_TOPIC,
-    Modality.EVENT: EVENT_TOPIC,
-    Modality.LIDAR: LIDAR_TOPIC,
-}
-ROBOT_CAMERA_INFOS: Final = {
-    Modality.RGB: CAMERA_INFO_TOPIC,
-    Modality.DEPTH: DEPTH_INFO_TOPIC,
-    Modality.EVENT: EVENT_INFO_TOPIC,
-}
 READY_TIMEOUT_S: Final = 120.0
 SETTLE_S: Final = 2.0
 PACKAGES: Final = ("torch", "transformers", "timm", "numpy", "numba", "ros-rclpy", "embreex")
@@ -77,6 +55,7 @@ class DemoSettings:
         short_side_px: the node's model input size.
         workers: rendering processes.
         command: the command line, for the report.
+        faults: what fails when; by default the demo's own script.
     """
 
     drive: DriveSettings
@@ -84,6 +63,7 @@ class DemoSettings:
     short_side_px: int
     workers: int
     command: str
+    faults: FaultScript | None = None
 
 
 def run_demo(settings: DemoSettings, folder: Path) -> DemoReport:
@@ -95,16 +75,16 @@ def run_demo(settings: DemoSettings, folder: Path) -> DemoReport:
     folder.mkdir(parents=True, exist_ok=True)
     bag = folder / "drive"
     _record_drive(settings, bag)
-    messages, gallery = _read_drive(settings.drive, bag)
-    faults = demo_faults(messages[-1].moment_s)
+    script = demo_script(settings.drive.duration_s) if settings.faults is None else settings.faults
+    messages, gallery = failing_drive(settings.drive, bag, script)
     rig = Rig.of(settings.drive)
     parameters = node_parameters(rig, settings.checkpoint, settings.short_side_px)
     remaps = {topic: ROBOT_TOPICS[modality] for modality, topic in DATA_TOPICS.items()}
     remaps |= {topic: ROBOT_CAMERA_INFOS[modality] for modality, topic in CAMERA_INFO_TOPICS.items()}
     started = datetime.now(timezone.utc).isoformat(timespec="seconds")
     with running_node(folder, parameters, remaps):
-        log = _play(messages, faults, folder)
-    record = _record(settings, messages, faults, log, gallery, folder)
+        log = _play(messages, folder)
+    record = _record(settings, messages, script, log, gallery, folder)
     return write_report(replace(record, started_utc=started), folder)
 
 
@@ -120,34 +100,12 @@ def _record_drive(settings: DemoSettings, bag: Path) -> None:
     stamp.write_text(json.dumps(wanted), encoding="utf-8")
 
 
-def _read_drive(drive: DriveSettings, bag: Path) -> tuple[list[Playable], Gallery]:
-    """Read the drive's messages to play, and its pictures and truth for the report."""
-    modality_of = {topic: modality for modality, topic in ROBOT_TOPICS.items()}
-    gallery, messages = Gallery(Rig.of(drive)), []
-    played = {*ROBOT_TOPICS.values(), *ROBOT_CAMERA_INFOS.values()}
-    with AnyReader([bag]) as reader:
-        for connection, log_ns, raw in reader.messages():
-            message: Any = reader.deserialize(raw, connection.msgtype)
-            modality = modality_of.get(connection.topic)
-            if connection.topic == LABELS_TOPIC:
-                labels = np.asarray(image_frame(message, Modality.RGB).data)[..., 0]
-                gallery.add_truth(stamp_ns(message.header), labels)
-            if modality is not None:
-                gallery.add(modality, message)
-            if connection.topic in played:
-                moment_s = (log_ns - drive.start_ns) / 1e9
-                stamp = stamp_ns(message.header)
-                messages.append(Playable(moment_s, connection.topic, connection.msgtype, stamp, modality, bytes(raw)))
-    return messages, gallery
-
-
-def _play(messages: Sequence[Playable], faults: Sequence[Fault], folder: Path) -> PlayLog:
+def _play(messages: Sequence[Playable], folder: Path) -> PlayLog:
     rclpy.init(args=[])
     try:
         with tqdm(total=round(messages[-1].moment_s, 1), desc="play", unit="s") as bar:
             log = play_and_record(
                 messages,
-                faults,
                 node_name=NODE_NAME,
                 ready_timeout_s=READY_TIMEOUT_S,
                 settle_s=SETTLE_S,
@@ -164,22 +122,23 @@ def _play(messages: Sequence[Playable], faults: Sequence[Fault], folder: Path) -
 def _record(
     settings: DemoSettings,
     messages: Sequence[Playable],
-    faults: Sequence[Fault],
+    script: FaultScript,
     log: PlayLog,
     gallery: Gallery,
     folder: Path,
 ) -> DemoRecord:
     duration_s = max(messages[-1].moment_s, *(heard.received_s for heard in log.heard.values()), 0.0)
+    happenings = happenings_of(script, duration_s)
     labels = folder / "labels"
     shutil.rmtree(labels, ignore_errors=True)
     within_ns = round(0.5e9 / settings.drive.rate_hz)
     return DemoRecord(
         outputs=output_records(log, gallery, truth_within_ns=within_ns, folder=labels),
-        frames_in={modality: sum(key[0] is modality for key in log.sent_s) for modality in SENSORS},
-        alive={modality: alive_intervals(faults, modality, duration_s) for modality in SENSORS},
+        frames_in={modality: sum(message.modality is modality for message in messages) for modality in SENSORS},
+        alive={modality: alive_intervals(happenings, modality, duration_s) for modality in SENSORS},
         duration_s=duration_s,
         classes=DELIVER_CLASSES,
-        faults=faults,
+        faults=[happening.told for happening in happenings],
         weights=_weights_name(settings.checkpoint),
         dropped=log.problems,
         command=settings.command,

@@ -1,157 +1,121 @@
 # Copyright 2026 The any2seg authors
 # SPDX-License-Identifier: Apache-2.0
-"""Pedestrians who walk, riders, and a dog."""
+"""People who walk, stand or ride, and dogs."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
 from any2seg_sim.materials import Label, Paint, Surface
 from any2seg_sim.mesh import Mesh
-from any2seg_sim.shapes import ball, box, loft, tube
+from any2seg_sim.objects.bodies import ANKLE, HIP, KNEE, Look, person
+from any2seg_sim.objects.skeleton import Body, Joint, reach
+from any2seg_sim.shapes import ball, box, tube
 
-if TYPE_CHECKING:
-    from any2seg_sim.shapes import Vec
-
-SKIN: Final = ((0.55, 0.33, 0.22), (0.4, 0.22, 0.13), (0.16, 0.08, 0.05))
-HAIR: Final = ((0.02, 0.015, 0.01), (0.12, 0.06, 0.02), (0.35, 0.25, 0.1), (0.3, 0.3, 0.3))
-CLOTHES: Final = (
-    (0.55, 0.05, 0.05),
-    (0.05, 0.12, 0.4),
-    (0.6, 0.55, 0.45),
-    (0.08, 0.09, 0.1),
-    (0.1, 0.3, 0.12),
-    (0.75, 0.6, 0.1),
-    (0.35, 0.12, 0.3),
-    (0.7, 0.7, 0.7),
-)
-
-
-def _cloth(rgb: tuple[float, float, float]) -> Paint:
-    return Paint(Label.PEDESTRIAN, Surface.PLAIN, rgb)
-
-
-def _torso(centre: Vec, top: float, paint: Paint) -> Mesh:
-    """Loft hips, waist, chest and shoulders between the heights of the hips and the neck."""
-    x, y, low = centre
-    rows = ((0.0, 0.1, 0.16), (0.25, 0.095, 0.15), (0.7, 0.12, 0.19), (0.92, 0.1, 0.2), (1.0, 0.06, 0.08))
-    turn = np.arange(12) * (2 * np.pi / 12)
-    rings = [
-        np.stack([x + deep * np.cos(turn), y + wide * np.sin(turn), np.full(12, low + share * (top - low))], 1)
-        for share, deep, wide in rows
-    ]
-    return loft(np.stack(rings), paint)
-
-
-def _head(centre: Vec, skin: Paint, hair: Paint) -> list[Mesh]:
-    x, y, z = centre
-    return [
-        ball((x, y, z), (0.105, 0.085, 0.125), skin),
-        ball((x - 0.025, y, z + 0.035), (0.105, 0.095, 0.115), hair),
-        tube((x - 0.02, y, z - 0.2), (x - 0.01, y, z - 0.08), 0.05, skin, sides=8),
-    ]
-
-
-@dataclass(frozen=True, eq=False)
-class Limb:
-    """A part of a body that swings with the step: positive phase goes forward with the left leg."""
-
-    mesh: Mesh
-    pivot: Vec
-    phase: float
-    reach: float
+_STRIDE: Final = 0.8
+"""Length of a double step as a share of the height."""
+_SHELLS: Final = ((0.7, 0.7, 0.72), (0.5, 0.05, 0.05), (0.03, 0.03, 0.03))
+_FURS: Final = ((0.25, 0.14, 0.06), (0.05, 0.05, 0.05), (0.45, 0.35, 0.22))
 
 
 @dataclass(frozen=True, eq=False)
 class Walker:
-    """A person made of a still trunk and swinging limbs.
+    """A person who walks.
 
     Attributes:
-        trunk: what does not swing.
-        limbs: thighs, shins and arms.
-        stride_m: length of a double step.
+        body: at rest.
+        height: metres.
     """
 
-    trunk: Mesh
-    limbs: tuple[Limb, ...]
-    stride_m: float = 1.4
+    body: Body
+    height: float
 
-    def posed(self, walked_m: float) -> Mesh:
-        """Pose the body after so many metres of walking, feet at the origin and facing +x."""
-        swing = math.sin(2 * math.pi * walked_m / self.stride_m)
-        limbs = [limb.mesh.swung(limb.phase * limb.reach * swing, limb.pivot) for limb in self.limbs]
-        bob = 0.03 * abs(swing)
-        return Mesh.merged([self.trunk, *limbs]).moved(z=-bob)
-
-
-def _leg(side: float, hip: float, trousers: Paint, shoe: Paint) -> Mesh:
-    y = side * 0.095
-    return Mesh.merged(
-        [
-            tube((0, y, hip + 0.04), (0.01, y, 0.48), 0.095, trousers, end_radius=0.07, sides=8),
-            tube((0.01, y, 0.49), (-0.02, y, 0.08), 0.07, trousers, end_radius=0.05, sides=8),
-            box((0.27, 0.1, 0.09), (0.05, y, 0.045), shoe),
-        ]
-    )
+    def posed(self, walked_m: float, *, going: float = 1.0) -> Mesh:
+        """Pose the body after so many metres of walking, feet at the origin and facing +x; going 0 stands still."""
+        phase = 2 * math.pi * walked_m / (_STRIDE * self.height)
+        angles, legs = {"trunk": -0.04 * going}, []
+        for side, name in ((1.0, "left"), (-1.0, "right")):
+            swing, bend = side * math.sin(phase), max(0.0, side * math.cos(phase))
+            thigh, knee = going * (0.44 * swing + 0.06 + 0.12 * bend), -going * (0.08 + 0.85 * bend**1.5)
+            angles[f"{name} thigh"], angles[f"{name} shin"] = thigh, knee
+            angles[f"{name} arm"] = -0.4 * going * swing
+            angles[f"{name} forearm"] = 0.12 + 0.2 * going * (1.0 - swing)
+            legs.append((HIP - KNEE) * math.cos(thigh) + KNEE * math.cos(thigh + knee))
+        return self.body.posed(angles, lift=self.height * (max(legs) - HIP))
 
 
-def _arm(side: float, shoulder: float, sleeve: Paint, skin: Paint) -> Mesh:
-    y = side * 0.235
-    return Mesh.merged(
-        [
-            tube((0, side * 0.2, shoulder), (-0.02, y, shoulder - 0.3), 0.06, sleeve, end_radius=0.048, sides=7),
-            tube((-0.02, y, shoulder - 0.29), (0.06, y, shoulder - 0.55), 0.047, sleeve, end_radius=0.038, sides=7),
-            ball((0.07, y, shoulder - 0.6), (0.045, 0.035, 0.06), skin, level=0),
-        ]
-    )
+def walker(rng: np.random.Generator, *, height: float = 1.74, fine: bool = True) -> Walker:
+    """Make a person in random clothes, about `height` metres tall; simpler ones will do far away."""
+    return Walker(person(Look.drawn(rng, height, sides=8 if fine else 5)), height)
 
 
-def walker(rng: np.random.Generator, *, height: float = 1.74) -> Walker:
-    """Make a person in random clothes, about `height` metres tall."""
-    skin = _cloth(SKIN[rng.integers(len(SKIN))])
-    hair = _cloth(HAIR[rng.integers(len(HAIR))])
-    jacket, trousers = (_cloth(CLOTHES[index]) for index in rng.choice(len(CLOTHES), 2, replace=False))
-    shoe = _cloth((0.03, 0.03, 0.03))
-    hip, neck = 0.5 * height, 0.845 * height
-    trunk = [_torso((0, 0, hip - 0.08), neck, jacket), *_head((0.02, 0, height - 0.12), skin, hair)]
-    if rng.random() < 0.35:
-        trunk.append(box((0.17, 0.3, 0.42), (-0.19, 0, neck - 0.3), _cloth(CLOTHES[rng.integers(len(CLOTHES))])))
-    limbs = []
-    for side, phase in ((1.0, 1.0), (-1.0, -1.0)):
-        limbs.append(Limb(_leg(side, hip, trousers, shoe), (0, side * 0.095, hip), phase, 0.5))
-        limbs.append(Limb(_arm(side, neck - 0.07, jacket, skin), (0, side * 0.2, neck - 0.07), -phase, 0.45))
-    return Walker(Mesh.merged(trunk), tuple(limbs))
+@dataclass(frozen=True, eq=False)
+class Rider:
+    """A person who pedals.
+
+    Attributes:
+        body: at rest.
+        height: metres.
+        seat, crank: places (x, z) of the hip and of the axle of the pedals, metres.
+        lean: of the trunk, radians forward.
+        pedals: radius of their circle; 0 for feet that rest.
+    """
+
+    body: Body
+    height: float
+    seat: tuple[float, float]
+    crank: tuple[float, float]
+    lean: float
+    pedals: float
+
+    def posed(self, ridden_m: float) -> Mesh:
+        """Pose the body after so many metres of riding."""
+        h, turn = self.height, -ridden_m / 0.85
+        angles = {"trunk": -self.lean}
+        for side, name in ((0.0, "left"), (math.pi, "right")):
+            beside, above = self.pedals * math.cos(turn + side), self.pedals * math.sin(turn + side)
+            foot = self.crank[0] + beside, self.crank[1] + above
+            thigh, knee = reach(self.seat, (foot[0], foot[1] + ANKLE * h), (HIP - KNEE) * h, (KNEE - ANKLE) * h)
+            angles[f"{name} thigh"], angles[f"{name} shin"] = thigh, knee
+            angles[f"{name} arm"] = 0.35 + 1.15 * self.lean + 0.35
+            angles[f"{name} forearm"] = 0.5
+        return self.body.posed(angles, lift=self.seat[1] - HIP * h).moved(self.seat[0])
 
 
-def rider(jacket: tuple[float, float, float]) -> Mesh:
-    """Build a person who sits on a bicycle; the class is Pedestrian, as DELIVER has no rider."""
-    coat, skin = _cloth(jacket), _cloth(SKIN[0])
-    trousers = _cloth((0.05, 0.06, 0.1))
-    parts = [tube((-0.2, 0, 0.95), (0.05, 0, 1.42), 0.14, coat, end_radius=0.17, sides=10)]
-    parts += _head((0.12, 0, 1.66), skin, _cloth((0.7, 0.7, 0.72)))
-    for side, lift in ((1, 0.16), (-1, -0.1)):
-        knee, foot = (0.18, side * 0.12, 0.72 + lift * 0.6), (-0.02, side * 0.12, 0.32 + lift)
-        parts.append(tube((-0.2, side * 0.1, 0.97), knee, 0.09, trousers, end_radius=0.065, sides=8))
-        parts.append(tube(knee, foot, 0.065, trousers, end_radius=0.045, sides=8))
-        parts.append(box((0.26, 0.09, 0.08), (foot[0] + 0.06, foot[1], foot[2]), _cloth((0.03, 0.03, 0.03))))
-        parts.append(tube((0.05, side * 0.2, 1.36), (0.38, side * 0.26, 1.06), 0.05, coat, end_radius=0.04, sides=7))
-    return Mesh.merged(parts)
+def rider(
+    rng: np.random.Generator, *, seat: tuple[float, float], crank: tuple[float, float], lean: float, pedals: float
+) -> Rider:
+    """Seat a person with a helmet; the class is Pedestrian, as DELIVER has no riders."""
+    height = float(rng.uniform(1.66, 1.82))
+    drawn = Look.drawn(rng, height)
+    look = Look(height, drawn.skin, drawn.hair, drawn.top, drawn.legs, drawn.shoes, sides=6)
+    body = person(look)
+    shell = Paint(Label.PEDESTRIAN, Surface.CAR_PAINT, _SHELLS[rng.integers(len(_SHELLS))])
+    helmet = ball((-0.004 * height, 0, 0.958 * height), (0.068 * height, 0.054 * height, 0.05 * height), shell)
+    count = list(body.joints).index("trunk")
+    parts = np.concatenate([body.part, np.full(len(helmet.vertices), count)])
+    return Rider(Body(Mesh.merged([body.mesh, helmet]), parts, body.joints), height, seat, crank, lean, pedals)
 
 
-def dog() -> Mesh:
-    """Build a dog, which counts as Dynamic."""
-    fur = Paint(Label.DYNAMIC, Surface.PLAIN, (0.25, 0.14, 0.06))
-    parts = [
-        ball((0, 0, 0.42), (0.34, 0.12, 0.14), fur),
-        ball((0.36, 0, 0.58), (0.13, 0.09, 0.1), fur),
-        ball((0.48, 0, 0.55), (0.09, 0.05, 0.05), fur),
-        tube((0.25, 0, 0.45), (0.35, 0, 0.55), 0.07, fur, sides=7),
-        tube((-0.32, 0, 0.46), (-0.52, 0, 0.64), 0.03, fur, sides=5),
+def dog(rng: np.random.Generator) -> Body:
+    """Build a dog, which counts as Dynamic; its legs are parts that swing."""
+    fur = Paint(Label.DYNAMIC, Surface.CLOTH, _FURS[rng.integers(len(_FURS))])
+    parts: list[tuple[str, Mesh]] = [
+        ("trunk", ball((0, 0, 0.42), (0.34, 0.12, 0.14), fur)),
+        ("trunk", ball((0.36, 0, 0.58), (0.13, 0.09, 0.1), fur)),
+        ("trunk", ball((0.48, 0, 0.55), (0.09, 0.05, 0.05), fur)),
+        ("trunk", tube((0.25, 0, 0.45), (0.35, 0, 0.55), 0.07, fur, sides=7)),
+        ("trunk", tube((-0.32, 0, 0.46), (-0.52, 0, 0.64), 0.03, fur, sides=5)),
     ]
-    parts += [tube((x, y, 0.38), (x, y, 0), 0.04, fur, sides=6) for x in (-0.22, 0.22) for y in (-0.07, 0.07)]
-    parts += [box((0.03, 0.04, 0.08), (0.33, y, 0.69), fur) for y in (-0.05, 0.05)]
-    return Mesh.merged(parts)
+    parts += [("trunk", box((0.03, 0.04, 0.08), (0.33, y, 0.69), fur)) for y in (-0.05, 0.05)]
+    joints = {"trunk": Joint("", 0.0, 0.4)}
+    for x in (-0.22, 0.22):
+        for y in (-0.07, 0.07):
+            name = f"{x} {y}"
+            joints[name] = Joint("trunk", x, 0.4)
+            parts.append((name, tube((x, y, 0.4), (x, y, 0), 0.04, fur, end_radius=0.03, sides=6)))
+    return Body.joined(parts, joints)

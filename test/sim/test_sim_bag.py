@@ -50,7 +50,8 @@ def drive():
 def bag(tmp_path_factory):
     path = tmp_path_factory.mktemp("bags") / "street"
     counts = write_bag(path, TINY, event_format="both")
-    assert counts["/camera/image_raw"] == 2
+    assert counts.messages["/camera/image_raw"] == 2
+    assert counts.faults == ()
     return path
 
 
@@ -137,6 +138,31 @@ def test_calibration_and_transforms_read_back(bag):
     for parent, child, pose in rig.transforms:
         assert read[child][0] == parent
         np.testing.assert_allclose(read[child][1], pose, atol=1e-12)
+
+
+def test_every_sensor_states_its_own_place_lens_and_clock(tmp_path):
+    settings = dataclasses.replace(
+        TINY, rig="vehicle", distortion="plumb_bob", failure="eventlowres", camera_offset_s=0.02, lidar_rolling=True
+    )
+    write_bag(tmp_path / "own", settings)
+    rig, path = Rig.of(settings), tmp_path / "own"
+    found = {}
+    for modality, topic in ((Modality.RGB, "/camera"), (Modality.DEPTH, "/depth"), (Modality.EVENT, "/events")):
+        found[modality] = camera_model(messages(path, f"{topic}/camera_info")[0][1])
+        for name in ("k", "d", "p"):
+            np.testing.assert_array_equal(getattr(found[modality], name), getattr(rig.cameras[modality], name))
+    assert len({model.frame_id for model in found.values()}) == 3
+    assert (found[Modality.EVENT].width, found[Modality.EVENT].height) == (12, 8)
+    ((_, message),) = messages(path, "/tf_static")
+    read = {t.child_frame_id: transform_matrix(t.transform) for t in message.transforms}
+    assert {model.frame_id for model in found.values()} | {"lidar"} == set(read)
+    images = messages(path, "/camera/image_raw")
+    assert [at for at, _ in images] == [settings.image_ns(1), settings.image_ns(2)]
+    assert [image_frame(image, Modality.RGB).stamp_ns - at for at, image in images] == [20_000_000] * 2
+    for at, cloud in messages(path, "/lidar/points"):
+        since_ns = cloud_columns(cloud, ["t"])["t"]
+        assert since_ns.max() > 50_000_000
+        assert cloud_frame(cloud).stamp_ns + int(since_ns.max()) <= at
 
 
 def test_depth_in_millimetres(tmp_path, drive):

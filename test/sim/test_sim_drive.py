@@ -9,17 +9,15 @@ import numpy as np
 import pytest
 
 from any2seg_core.errors import Any2SegError, ConfigError
-from any2seg_core.frames import DELIVER_CLASSES, Modality
-from any2seg_core.projection.camera import cells, project_points
-from any2seg_core.projection.lidar import visible_points
+from any2seg_core.frames import Modality
 from any2seg_sim import simulation
 from any2seg_sim.materials import Label
 from any2seg_sim.preview import preview_sheet
-from any2seg_sim.rig import BASE_FRAME, Rig
+from any2seg_sim.sensors.camera import luminance
 from any2seg_sim.sensors.events import LOG_FLOOR
 from any2seg_sim.settings import DriveSettings
-from any2seg_sim.shading import sky_radiance
-from any2seg_sim.simulation import SliceRenderer, render_drive
+from any2seg_sim.simulation import render_drive
+from any2seg_sim.suite import SensorSuite
 
 SMALL = DriveSettings(
     seed=2, duration_s=0.3, width=96, height=64, subframes=3, lidar_rings=32, lidar_columns=512, noise=False
@@ -31,9 +29,7 @@ def drive():
     return list(render_drive(SMALL))
 
 
-@pytest.fixture(scope="module")
-def renderer():
-    return SliceRenderer(SMALL)
+STILL = (Label.BUILDING, Label.ROAD, Label.ROAD_LINE, Label.SIDE_WALK, Label.POLE, Label.SKY)
 
 
 def of(drive, modality):
@@ -70,9 +66,54 @@ def test_stamps_and_order(drive):
 
 
 def test_sensors_at_rates_of_their_own():
-    settings = dataclasses.replace(SMALL, rate_hz=15.0, lidar_rate_hz=20.0, duration_s=0.2, subframes=1)
+    settings = dataclasses.replace(SMALL, rate_hz=20.0, lidar_rate_hz=30.0, subframes=1)
     made = list(render_drive(settings))
-    assert [len(of(made, modality)) for modality in ("rgb", "depth", "event", "lidar")] == [3, 3, 3, 4]
+    assert [len(of(made, modality)) for modality in ("rgb", "depth", "event", "lidar")] == [6, 6, 6, 9]
+
+
+def test_a_depth_sensor_at_its_own_rate():
+    settings = dataclasses.replace(SMALL, depth_rate_hz=25.0, subframes=1)
+    stamps = [reading.frame.stamp_ns - SMALL.start_ns for reading in of(render_drive(settings), Modality.DEPTH)]
+    assert stamps == [40_000_000 * index for index in range(1, 8)]
+
+
+def test_clocks_that_are_ahead_show_in_stamps_and_not_in_arrival(drive):
+    ahead = {"camera_offset_s": 0.02, "depth_offset_s": -0.5, "event_offset_s": 3.0, "lidar_offset_s": 0.0001}
+    made = list(render_drive(dataclasses.replace(SMALL, **ahead)))
+    offset_ns = {
+        Modality.RGB: 20_000_000,
+        Modality.DEPTH: -500_000_000,
+        Modality.EVENT: 3_000_000_000,
+        Modality.LIDAR: 100_000,
+    }
+    assert len(made) == len(drive)
+    for true, stamped in zip(drive, made, strict=True):
+        by_ns = offset_ns[true.frame.modality]
+        assert stamped.frame.modality == true.frame.modality
+        assert stamped.ready_ns == true.ready_ns == true.frame.end_ns
+        assert stamped.frame.stamp_ns == true.frame.stamp_ns + by_ns
+        assert stamped.frame.end_ns == true.frame.end_ns + by_ns
+    first, second = (of(readings, Modality.EVENT)[0].frame.data.t_ns for readings in (drive, made))
+    np.testing.assert_array_equal(second - first, 3_000_000_000)
+
+
+def test_a_long_exposure_arrives_after_what_comes_meanwhile():
+    settings = dataclasses.replace(SMALL, exposure_s=0.09, subframes=4, lidar_rate_hz=40.0)
+    made = list(render_drive(settings))
+    ready = [reading.ready_ns for reading in made]
+    assert ready == sorted(ready)
+    image = made.index(of(made, Modality.RGB)[0])
+    assert made[image].frame.stamp_ns == SMALL.start_ns + 100_000_000
+    assert made[image].ready_ns == SMALL.start_ns + 145_000_000
+    assert made[image - 1].ready_ns == SMALL.start_ns + 125_000_000
+
+
+def test_sweeps_that_roll_end_when_they_arrive():
+    settings = dataclasses.replace(SMALL, lidar_rolling=True)
+    for number, reading in enumerate(of(render_drive(settings), Modality.LIDAR)):
+        assert reading.frame.stamp_ns == SMALL.start_ns + number * 100_000_000
+        assert reading.frame.end_ns == reading.ready_ns == SMALL.start_ns + (number + 1) * 100_000_000
+        assert reading.times_ns.max() == 100_000_000
 
 
 def test_daylight_is_well_exposed_and_the_sky_is_above(drive):
@@ -85,92 +126,26 @@ def test_daylight_is_well_exposed_and_the_sky_is_above(drive):
     assert sky[2] > sky[0] + 10
 
 
-def test_the_sky_has_no_seam(renderer):
-    """Looking up and all around, neighbouring directions have like colours."""
-    light = renderer._scene.light.sun
-    turn = np.linspace(0, 2 * np.pi, 2000)
-    ring = np.stack([np.cos(turn) * 0.9, np.sin(turn) * 0.9, np.full(2000, np.sqrt(0.19))], 1)
-    colours = np.array([sky_radiance(*ray, light) for ray in ring])
-    assert np.abs(np.diff(np.r_[colours, colours[:1]], axis=0)).max() < 0.03
-
-
-def test_lidar_projected_into_the_camera_meets_its_own_class(drive):
-    """>= 98 % of the points that the camera can see, away from edges of the label image, have its class."""
-    rig, agree, total = Rig.of(SMALL), 0, 0
-    for rgb, depth, lidar in zip(*(of(drive, name) for name in ("rgb", "depth", "lidar")), strict=True):
-        uv, z, index = visible_points(lidar.frame.data, rig.lidar_to_camera, rig.camera)
-        row, column = cells(uv)
-        around = np.lib.stride_tricks.sliding_window_view(np.pad(rgb.labels, 2, mode="edge"), (5, 5))
-        same = around.max((2, 3)) == around.min((2, 3))
-        unhidden = z < depth.frame.data[row, column] * 1.05 + 0.1
-        use = same[row, column] & unhidden
-        agree += np.count_nonzero(rgb.labels[row, column][use] == lidar.labels[index][use])
-        total += np.count_nonzero(use)
-    assert total > 1000
-    assert agree / total >= 0.98
-
-
-def test_depth_equals_lidar_geometry_to_a_centimetre(drive, renderer):
-    """A camera ray sent exactly at a LiDAR point ends there, unless something stands before it."""
-    rig, lidar = Rig.of(SMALL), of(drive, Modality.LIDAR)[-1]
-    pose = renderer._look(lidar.frame.stamp_ns) @ rig.camera_in_base
-    points = lidar.frame.data.xyz.astype(np.float64) @ rig.lidar_to_camera[:3, :3].T + rig.lidar_to_camera[:3, 3]
-    uv, valid = project_points(points, rig.camera)
-    ahead = valid & (points[:, 2] < 60)
-    k = rig.camera.k
-    rays = np.stack([(uv[ahead, 0] - k[0, 2]) / k[0, 0], (uv[ahead, 1] - k[1, 2]) / k[1, 1], np.ones(ahead.sum())], 1)
-    length = np.linalg.norm(rays, axis=1)
-    reached = renderer._renderer.cast(pose, (rays / length[:, None]).astype(np.float32))
-    error = reached.distance / length - points[ahead, 2]
-    assert np.mean(np.abs(error) < 0.01) > 0.9
-    # What ends elsewhere ends before the point: hidden from the camera. Behind it lies only what a grazing ray missed.
-    assert np.mean(error > 0.01) < 0.01
-
-
-def test_depth_image_puts_the_road_at_height_zero(drive, renderer):
-    rig, depth, rgb = Rig.of(SMALL), of(drive, Modality.DEPTH)[1], of(drive, Modality.RGB)[1]
-    pose = renderer._look(depth.frame.stamp_ns) @ rig.camera_in_base
-    row, column = np.nonzero((rgb.labels == Label.ROAD) & (depth.frame.data < 30))
-    z = depth.frame.data[row, column].astype(np.float64)
-    k = rig.camera.k
-    points = np.stack([(column - k[0, 2]) / k[0, 0] * z, (row - k[1, 2]) / k[1, 1] * z, z, np.ones_like(z)])
-    assert len(z) > 500
-    assert np.abs((pose @ points)[2]).max() < 0.01
-
-
-def test_only_the_sky_has_no_depth(drive):
-    for rgb, depth in zip(of(drive, Modality.RGB), of(drive, Modality.DEPTH), strict=True):
-        np.testing.assert_array_equal(np.isnan(depth.frame.data), rgb.labels == Label.SKY)
-        assert rgb.labels.max() < len(DELIVER_CLASSES)
-
-
-def test_events_add_up_to_the_films_change(drive, renderer):
-    first, last = renderer.slice(1).film[0][1], renderer.slice(3).film[-1][1]
-    change = np.log(last + LOG_FLOOR) - np.log(first + LOG_FLOOR)
-    total = np.zeros((64, 96))
-    for reading in of(drive, Modality.EVENT):
-        events = reading.frame.data
-        np.add.at(total, (events.y, events.x), np.where(events.polarity == 1, 1.0, -1.0) * SMALL.event_threshold)
-    assert np.count_nonzero(total) > 300
-    assert np.abs(change - total).max() < SMALL.event_threshold + 1e-3
-
-
-def test_a_street_without_motion_makes_no_events():
+@pytest.mark.parametrize("weather", ["sun", "cloud", "fog"])
+def test_what_does_not_move_makes_no_events(weather):
     """Every render setting is the same in every sub-frame: with nothing moving, nothing changes."""
-    settings = dataclasses.replace(SMALL, speed_mps=0.0, duration_s=0.1)
-    still = SliceRenderer(settings)
-    still._scene = dataclasses.replace(still._scene, movers=())
-    still._renderer = type(still._renderer)(still._scene, samples=settings.samples)
-    pose = still._scene.drive.pose(0.0) @ Rig.of(settings).camera_in_base
+    suite = SensorSuite(dataclasses.replace(SMALL, weather=weather))
+    pose = suite.pose(Modality.EVENT, 0.2)
     images = []
-    for t_s in (0.0, 0.05):
-        still._renderer.set_time(t_s)
-        images.append(still._renderer.radiance(Rig.of(settings).camera, pose))
-    np.testing.assert_array_equal(*images)
+    for t_s in (0.2, 0.3, 0.2):
+        suite.renderer.set_time(t_s)
+        images.append(suite.renderer.radiance(suite.rig.camera, pose))
+    still = suite.renderer.truth(suite.rig.camera, pose)[1]
+    suite.renderer.set_time(0.3)
+    never_moved = np.isin(still, STILL) & (still == suite.renderer.truth(suite.rig.camera, pose)[1])
+    np.testing.assert_array_equal(images[0], images[2])
+    # What moves also shades the open sky a little around it; that is far below what makes an event.
+    before, after = (np.log(luminance(image) + LOG_FLOOR)[never_moved] for image in images[:2])
+    assert np.mean(np.abs(after - before) < 0.1) > 0.97
 
 
 def test_equal_settings_give_equal_bytes_on_any_number_of_workers():
-    settings = dataclasses.replace(SMALL, noise=True, duration_s=0.4, subframes=2)
+    settings = dataclasses.replace(SMALL, noise=True, subframes=2)
     alone, spread = list(render_drive(settings)), list(render_drive(settings, workers=2))
     assert len(alone) == len(spread)
     for one, other in zip(alone, spread, strict=True):
@@ -182,7 +157,8 @@ def test_equal_settings_give_equal_bytes_on_any_number_of_workers():
 def fingerprint(reading):
     frame, data = reading.frame, reading.frame.data
     arrays = [data] if isinstance(data, np.ndarray) else [v for v in vars(data).values() if isinstance(v, np.ndarray)]
-    arrays += [extra for extra in (reading.labels, reading.rings) if extra is not None]
+    known = (reading.labels, reading.rings, reading.times_ns, reading.exact)
+    arrays += [extra for extra in known if extra is not None]
     return frame.modality, frame.stamp_ns, frame.end_ns, [(a.dtype, a.shape, a.tobytes()) for a in arrays]
 
 
@@ -202,20 +178,6 @@ def test_a_reading_can_be_moved_in_time(drive):
     assert lidar.shifted(-5).frame.data is lidar.frame.data
 
 
-def test_the_rig_follows_rep_103():
-    rig = Rig.of(DriveSettings(width=320, height=240, fov_deg=90))
-    assert rig.camera.k[0, 0] == pytest.approx(160)
-    ahead = rig.lidar_to_camera @ [10, 0, 0, 1]
-    left = rig.lidar_to_camera @ [10, 1, 0, 1]
-    assert ahead[2] == pytest.approx(10 - 0.3)
-    assert left[0] == pytest.approx(ahead[0] - 1)
-    assert ahead[1] == pytest.approx(-0.35)
-    children = {child: (parent, pose) for parent, child, pose in rig.transforms}
-    assert set(children) == {"camera_optical_frame", "event_camera_optical_frame", "lidar"}
-    assert children["lidar"][0] == BASE_FRAME
-    np.testing.assert_array_equal(children["event_camera_optical_frame"][1], np.eye(4))
-
-
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
@@ -225,6 +187,17 @@ def test_the_rig_follows_rep_103():
         ({"samples": 3}, r"found samples 3 \(expected one of 1, 2, 4\)"),
         ({"subframes": 0, "fov_deg": 190.0}, "fov_deg 190.0 .*subframes 0 .*choose values within the bounds"),
         ({"rate_hz": float("nan")}, "rate_hz nan"),
+        (
+            {"width": "wide", "seed": 1.5},
+            "found seed 1.5 .expected a whole number.; width 'wide' .expected a whole number",
+        ),
+        ({"noise": 1, "weather": None, "speed_mps": True}, "speed_mps True .*weather None .*noise 1 .expected true or"),
+        ({"weather": "hail"}, r"weather 'hail' \(expected one of cloud, fog, night, rain, sun\)"),
+        ({"rig": "bus", "depth_kind": "sonar"}, "rig 'bus' .*aligned, vehicle.*; depth_kind 'sonar' .*stereo, tof"),
+        ({"distortion": "fisheye"}, "'fisheye' .expected one of none, plumb_bob, rational_polynomial, equidistant"),
+        ({"depth_min_m": 9.0, "depth_max_m": 3.0}, r"depth_min_m 9.0 \(expected less than depth_max_m, 3.0\)"),
+        ({"lidar_lowest_deg": 20.0}, "lidar_lowest_deg 20.0 .*less than lidar_highest_deg"),
+        ({"exposure_s": 1.0, "event_noise_hz": -1.0}, "exposure_s 1.0 .*event_noise_hz -1.0"),
     ],
 )
 def test_impossible_settings_say_what_is_possible(wrong, message):
@@ -240,7 +213,7 @@ def test_no_workers_is_an_error():
 def test_a_killed_worker_is_reported(monkeypatch):
     monkeypatch.setattr(simulation._Worker, "run", dying)
     with pytest.raises(Any2SegError, match=r"found a rendering process dead .*ask for fewer workers"):
-        list(render_drive(dataclasses.replace(SMALL, duration_s=0.2), workers=2))
+        list(render_drive(SMALL, workers=2))
 
 
 def dying(index):
@@ -248,7 +221,7 @@ def dying(index):
 
 
 def test_preview_has_a_row_per_moment_and_a_column_per_sensor():
-    settings = dataclasses.replace(SMALL, noise=True)
+    settings = dataclasses.replace(SMALL, noise=True, failure="eventlowres", weather="night")
     assert preview_sheet(settings, moments=2).shape == (2 * 64, 5 * 96, 3)
     with pytest.raises(ConfigError, match="found 0 moments, expected at least 1"):
         preview_sheet(settings, moments=0)

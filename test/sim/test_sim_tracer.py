@@ -77,3 +77,27 @@ def test_turning_is_a_matrix_product():
     rng = np.random.default_rng(0)
     rays, pose = rng.normal(size=(20, 3)).astype(np.float32), rng.normal(size=(4, 4))
     np.testing.assert_allclose(turned(rays, pose), rays @ pose[:3, :3].T, atol=1e-5)
+
+
+def test_rays_may_have_an_origin_each():
+    tracer = Tracer(WALL)
+    tracer.set_movers(slab((4, 5), (-1, 1), (-1, 1), CAR))
+    origins = np.array([[0, 0, 0], [6, 0, 0], [0, 3, 0]], np.float32)
+    hits = tracer.nearest(origins, np.tile(np.float32([1, 0, 0]), (3, 1)))
+    assert hits.distance.tolist() == pytest.approx([4, 4, 10])
+    assert [Label(tracer.label[face]) for face in hits.face] == [Label.CARS, Label.WALL, Label.WALL]
+
+
+def test_one_direction_serves_all_shadow_rays():
+    starts = np.array([[0, 0, 0], [0, 20, 0]], np.float32)
+    assert Tracer(WALL).blocked(starts, np.float32([1, 0, 0])).tolist() == [True, False]
+
+
+def test_many_movers_find_room_and_few_leave_nothing_behind():
+    tracer = Tracer(WALL)
+    for level in (0, 3, 1):
+        mover = ball((4, 0, 0), (1, 1, 1), CAR, level=level)
+        tracer.set_movers(mover)
+        assert len(tracer.label) == len(tracer.rgb) == len(tracer.surface) == len(WALL) + len(mover)
+        assert hit(tracer, (1, 0.01, 0.02))[:2] == (pytest.approx(3, abs=0.25), Label.CARS)
+        assert np.all(tracer.label[: len(WALL)] == Label.WALL)

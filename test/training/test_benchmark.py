@@ -38,7 +38,7 @@ def test_the_report_is_whole(finished):
     assert len(machine["load_average"]) == 3
     assert "torch" in machine["versions"]
     assert [result["case"].split(":")[0] for result in report["results"]] == (
-        ["prepare"] * 4 + ["label_output"] * 2 + ["segment"]
+        ["prepare"] * 4 + ["label_output"] * 2 + ["segment", "evaluate", "simulate"]
     )
     for result in report["results"]:
         assert result["agreement"] >= 0.995
