@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from any2seg_sim.kerbside import furnish, park_along, verge
+from any2seg_sim.kerbside import furnish, verge
 from any2seg_sim.lots import FLAGSTONES, GRASS, LOTS, OPEN_LOTS, dealt
 from any2seg_sim.mesh import Mesh
 from any2seg_sim.objects.buildings import building
 from any2seg_sim.objects.clutter import kiosk
 from any2seg_sim.objects.furniture import bench, planter
 from any2seg_sim.open_lots import fountain
+from any2seg_sim.parking import park_along
 from any2seg_sim.shapes import slab
 from any2seg_sim.world.backdrop import backdrop
 from any2seg_sim.world.frontage import Frontage, Lot

@@ -87,7 +87,7 @@ def _trunk(top: float, radius: float, paint: Paint) -> Mesh:
     return loft(np.stack(rings), paint)
 
 
-def tree(rng: np.random.Generator, species: str = "plane", *, leaves: int = 230, lumps: int = 0) -> Mesh:
+def tree(rng: np.random.Generator, species: str = "plane", *, leaves: int = 190, lumps: int = 0) -> Mesh:
     """Build a tree of one of SPECIES, or a "spruce".
 
     Args:
@@ -106,7 +106,7 @@ def tree(rng: np.random.Generator, species: str = "plane", *, leaves: int = 230,
     fork, spread = kind.fork * height, kind.spread * height
     parts = [_trunk(fork + 0.3, 0.024 * height, bark)]
     lumps = lumps or kind.lumps
-    size = kind.leaf * (230 / leaves) ** 0.3
+    size = kind.leaf * (190 / leaves) ** 0.3
     for index in range(lumps):
         turn = index * 2.4 + rng.uniform(-0.4, 0.4)
         level = (index + 0.5) / lumps
@@ -166,11 +166,11 @@ def hedge(rng: np.random.Generator, length: float, *, height: float = 1.3) -> Me
     """Build a clipped hedge along x, from the origin on."""
     paint = _foliage(GREENS[rng.integers(len(GREENS))])
     core = _foliage((0.6 * paint.rgb[0], 0.6 * paint.rgb[1], 0.6 * paint.rgb[2]))
-    count = int(110 * length)
+    count = int(75 * length)
     middle = rng.uniform((0, -0.42, 0.1), (length, 0.42, height + 0.04), (count, 3))
     outer = rng.random(count) < 0.35
     middle[outer, 1] = -0.42 + rng.normal(0, 0.03, int(outer.sum()))
-    return Mesh.merged([bar((0, length), (-0.38, 0.38), (0, height), core), _leaves(rng, middle, 0.075, paint)])
+    return Mesh.merged([bar((0, length), (-0.38, 0.38), (0, height), core), _leaves(rng, middle, 0.09, paint)])
 
 
 def flower_bed(rng: np.random.Generator, length: float, depth: float) -> Mesh:

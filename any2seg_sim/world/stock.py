@@ -41,7 +41,7 @@ class Stock:
         """Grow everything."""
         return Stock(
             {name: tuple(tree(rng, name) for _ in range(_VARIANTS)) for name in TREES},
-            {name: tuple(tree(rng, name, leaves=95) for _ in range(_VARIANTS)) for name in TREES},
+            {name: tuple(tree(rng, name, leaves=85) for _ in range(_VARIANTS)) for name in TREES},
             tuple(bush(rng) for _ in range(3)),
             tuple(tree(rng, name, leaves=45, lumps=4) for name in ("plane", "plane", "poplar", "birch")),
         )
