@@ -60,7 +60,7 @@ def read_npy(path: Path) -> NDArray[np.float32]:
         found = f"{values.dtype} {values.shape}" if isinstance(values, np.ndarray) else type(values).__name__
         msg = f"{path}: found {found}, expected floating-point numbers (H, W); restore it"
         raise FrameError(msg)
-    return np.nan_to_num(np.asarray(values, np.float32))
+    return np.asarray(np.nan_to_num(np.asarray(values, np.float32)), np.float32)
 
 
 def read_picture(paths: Sequence[Path]) -> NDArray[np.uint8]:
