@@ -183,7 +183,7 @@ def test_streets_bend_and_drives_turn():
 
 
 def test_lamps_stand_above_the_street_and_shine_down(scene):
-    assert len(scene.lamps) >= 6
+    assert len(scene.lamps) >= 3
     for lamp in scene.lamps:
         assert np.linalg.norm(lamp.direction) == pytest.approx(1)
         assert 0.3 < lamp.position[2] < 14
