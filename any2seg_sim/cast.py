@@ -30,6 +30,8 @@ from any2seg_sim.world.plan import AHEAD, BACK
 from any2seg_sim.world.timetable import Timetable
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from any2seg_sim.lamps import Lamp
     from any2seg_sim.mesh import Mesh
     from any2seg_sim.shapes import Vec
@@ -44,6 +46,7 @@ FOLLOWING_M: Final = 6.8
 """... so far behind it (G. F. Newell, Transportation Research B 36, 2002), both measured for cars."""
 _LONGER_M: Final = {"bus": 3.6, "truck": 2.0}
 """What longer vehicles need more, to the front and to the rear each."""
+_STEP_S: Final = 0.25
 _BIKE_REACH: Final = (0.95, 0.36)
 
 
@@ -125,7 +128,26 @@ def vehicles(rng: np.random.Generator, plan: Plan, drive: Drive, duration_s: flo
         behind_m += FOLLOWING_M + _LONGER_M.get(kind, 0.0)
         found.append(fleet.vehicle(kind, -behind_s, -behind_m))
         behind_m += _LONGER_M.get(kind, 0.0)
-    return [*found, *_oncoming(rng, plan, duration_s), *_cyclists(rng, plan, duration_s)]
+    found += _oncoming(rng, plan, duration_s)
+    times = np.arange(0.0, duration_s + 1.0, _STEP_S)
+    return [*found, *(one for one in _cyclists(rng, plan, duration_s) if not _meets(one, found, times))]
+
+
+def _meets(cyclist: Vehicle, others: list[Vehicle], times: NDArray[np.float64]) -> bool:
+    """Tell whether a vehicle ever touches another one, both taken for rows of discs."""
+    spots = np.array([cyclist.position(t_s) for t_s in times.tolist()])
+    for other in others:
+        length, width = other.reach
+        rows = np.linspace(-length + width, length - width, 7)
+        for t_s, (x, y) in zip(times.tolist(), spots.tolist(), strict=True):
+            east, north = other.position(t_s)
+            if math.hypot(east - x, north - y) > length + 2.0 or not (cyclist.present(t_s) and other.present(t_s)):
+                continue
+            turn = other.heading(t_s)
+            apart = np.hypot(east + rows * math.cos(turn) - x, north + rows * math.sin(turn) - y)
+            if np.min(apart) < width + _BIKE_REACH[0]:
+                return True
+    return False
 
 
 def _oncoming(rng: np.random.Generator, plan: Plan, duration_s: float) -> list[Vehicle]:

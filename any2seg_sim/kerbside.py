@@ -29,7 +29,6 @@ from any2seg_sim.objects.signals import SIGN_KINDS, direction_board, traffic_sig
 from any2seg_sim.world.measures import KERB_M, MARKED_M, POSTS_M, SIDEWALK_Z
 from any2seg_sim.world.roads import cut, on_road
 from any2seg_sim.world.sights import FREE_M
-from any2seg_sim.world.stock import TREES
 from any2seg_sim.world.strips import flat
 
 if TYPE_CHECKING:
@@ -39,9 +38,12 @@ if TYPE_CHECKING:
     from any2seg_sim.world.plan import Street
     from any2seg_sim.world.stock import Stock
 
+_STREET_TREES: Final = ("plane", "maple", "birch", "cherry")
+"""Those whose crowns leave room to walk below."""
 _PITCH_M: Final = 4.4
+_LAMPS_M: Final = 26.0
 _GRASS: Final = Paint(Label.TERRAIN, Surface.GRASS, (0.1, 0.17, 0.04))
-_ROUND: Final = ("lamp", "clutter", "sign", "tree", "clutter", "clutter", "sign", "tree")
+_ROUND: Final = ("clutter", "sign", "tree", "clutter", "clutter", "sign", "tree")
 """What follows what along a kerb."""
 
 
@@ -104,28 +106,39 @@ def _clutter(rng: np.random.Generator) -> Mesh:
     return choices[rng.integers(len(choices))]()
 
 
+def street_lamps(street: Street, side: int) -> tuple[list[Mesh], list[tuple[float, float]], list[Lamp]]:
+    """Set up lamps along one kerb, by turns with the other; give also the spans that they take."""
+    parts: list[Mesh] = []
+    taken: list[tuple[float, float]] = []
+    lamps: list[Lamp] = []
+    for s in np.arange(_LAMPS_M / (2 if side < 0 else 1) - 1.0, street.path.length, _LAMPS_M):
+        near = [s + shift for shift in (0.0, 3.0, -3.0, 6.0, -6.0) if kerb_free(street, float(s + shift), 0.3)]
+        if not near:
+            continue
+        parts.append(facing(street, street_lamp(), near[0], side, POSTS_M))
+        x, y, _ = street.path.pose(float(near[0]), side * (POSTS_M + LAMP_AT[1]))
+        lamps.append(street_lamp_at((x, y, SIDEWALK_Z + LAMP_AT[2])))
+        taken.append((near[0] - 0.3, near[0] + 0.3))
+    return parts, taken, lamps
+
+
 def furnish(
     rng: np.random.Generator, street: Street, side: int, stock: Stock, taken: list[tuple[float, float]]
-) -> tuple[list[Mesh], list[Lamp]]:
-    """Deal lamps, trees, signs and clutter along one kerb of a street, off the spans that are taken."""
+) -> list[Mesh]:
+    """Deal trees, signs and clutter along one kerb of a street, off the spans that are taken."""
     parts: list[Mesh] = []
-    lamps: list[Lamp] = []
-    species = TREES[rng.integers(len(TREES) - 1)]
+    species = _STREET_TREES[rng.integers(len(_STREET_TREES))]
     for index, s in enumerate(np.arange(2.0 + (side > 0) * 2.6, street.path.length, _PITCH_M)):
         what = _ROUND[index % len(_ROUND)]
         if not kerb_free(street, float(s), 0.9) or any(low - 1.2 < s < high + 1.2 for low, high in taken):
             continue
-        if what == "lamp":
-            parts.append(facing(street, street_lamp(), s, side, POSTS_M))
-            x, y, _ = street.path.pose(float(s), side * (POSTS_M + LAMP_AT[1]))
-            lamps.append(street_lamp_at((x, y, SIDEWALK_Z + LAMP_AT[2])))
-        elif what == "tree":
+        if what == "tree":
             parts.append(facing(street, stock.tree(rng, species, lean=False), s, side, POSTS_M + 0.15))
         elif what == "sign":
             parts.append(_sign(rng, street, float(s), side))
         else:
             parts.append(facing(street, _clutter(rng), s, side, POSTS_M + 0.1))
-    return parts, lamps
+    return parts
 
 
 def _sign(rng: np.random.Generator, street: Street, s: float, side: int) -> Mesh:

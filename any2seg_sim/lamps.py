@@ -14,13 +14,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-HEADLIGHT_RGB: Final = (7.0, 6.8, 6.2)
-HEADLIGHT_CONE_COS: Final = 0.83
-"""A half angle of 34 degrees, faint towards its edge."""
-_DIP: Final = -0.055
+HEADLIGHT_RGB: Final = (26.0, 25.0, 23.0)
+HEADLIGHT_CONE_COS: Final = 0.87
+"""A half angle of 30 degrees, faint towards its edge."""
+_DIP: Final = -0.025
 STREET_LAMP_RGB: Final = (4.2, 3.3, 2.1)
 STREET_LAMP_CONE_COS: Final = 0.2
-TAIL_LIGHT_RGB: Final = (0.06, 0.002, 0.001)
 
 
 @dataclass(frozen=True, eq=False)

@@ -100,8 +100,9 @@ def park_along(
             parts.append(along(street.path, barrier, start, length, side, _BARRIER_M, SIDEWALK_Z))
         mesh = _standing(rng, kind)
         if mesh is not None:
-            away = PARKED_M + float(rng.uniform(-0.06, 0.06)) - (0.2 if kind in ("bus", "truck") else 0.0)
-            turn = float(rng.normal(0.0, 0.01)) + (0.0 if side < 0 else math.pi)
+            large = kind in ("bus", "truck")
+            away = PARKED_M - 0.12 if large else PARKED_M + float(rng.uniform(-0.06, 0.06))
+            turn = (0.0 if large else float(rng.normal(0.0, 0.01))) + (0.0 if side < 0 else math.pi)
             parts.append(on_road(street.path, mesh, middle, side * away, yaw=turn))
         if kind == "bus":
             parts.append(facing(street, bus_shelter(), middle, side, SHELTER_M))

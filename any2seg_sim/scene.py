@@ -11,7 +11,7 @@ from any2seg_sim.cast import ego_drive, vehicles, waiting
 from any2seg_sim.mesh import Mesh
 from any2seg_sim.street import town
 from any2seg_sim.walks import crossers, strollers
-from any2seg_sim.world.plan import lay_out
+from any2seg_sim.world.layout import lay_out
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from any2seg_sim.kerbside import furnish, verge
+from any2seg_sim.kerbside import furnish, street_lamps, verge
+from any2seg_sim.lamps import street_lamp_at
 from any2seg_sim.lots import FLAGSTONES, GRASS, LOTS, OPEN_LOTS, dealt
 from any2seg_sim.mesh import Mesh
 from any2seg_sim.objects.buildings import building
 from any2seg_sim.objects.clutter import kiosk
-from any2seg_sim.objects.furniture import bench, planter
+from any2seg_sim.objects.furniture import LAMP_AT, bench, planter, street_lamp
 from any2seg_sim.open_lots import fountain
 from any2seg_sim.parking import park_along
 from any2seg_sim.shapes import slab
 from any2seg_sim.world.backdrop import backdrop
 from any2seg_sim.world.frontage import Frontage, Lot
-from any2seg_sim.world.junctions import across, junction_mesh
+from any2seg_sim.world.junctions import across, corner_lamps, junction_mesh
 from any2seg_sim.world.measures import BACK_M, BASE_Z, DEPTH_M, FRONT_M, MOUTH_M, SIDEWALK_Z
 from any2seg_sim.world.plan import START_M
 from any2seg_sim.world.roads import carriageway, gaps, on_road
@@ -119,7 +120,8 @@ class _Builder:
                 for piece in gaps(street, GAPS_M, span):
                     self.fill(Frontage(street.path, side, piece), rare=rare)
             parked, taken = park_along(self.rng, street, side, self.seen)
-            parts, lamps = furnish(self.rng, street, side, self.stock, taken)
+            lit, posts, lamps = street_lamps(street, side)
+            parts = [*lit, *furnish(self.rng, street, side, self.stock, [*taken, *posts])]
             self.parts += [*parked, *verge(self.rng, street, side, taken)]
             self.parts += parts
             self.lamps += lamps
@@ -144,6 +146,11 @@ class _Builder:
     def junction(self, junction: Junction) -> None:
         """Build a junction and what stands at its corners."""
         self.parts.append(junction_mesh(junction))
+        for x, y, yaw in corner_lamps(junction):
+            self.parts.append(street_lamp().moved(x, y, SIDEWALK_Z, yaw=yaw))
+            away = LAMP_AT[1]
+            spot = x - away * math.sin(yaw), y + away * math.cos(yaw), SIDEWALK_Z + LAMP_AT[2]
+            self.lamps.append(street_lamp_at(spot))
         for quarter in range(4):
             if quarter in junction.arms and (quarter + 1) % 4 in junction.arms:
                 mesh = self.corner().moved(yaw=quarter * math.pi / 2)

@@ -30,6 +30,10 @@ _WAIT_M: Final = 0.75
 """How far from the kerb people wait."""
 _CLEAR_M: Final = 1.5
 _STEP_S: Final = 0.2
+_DOGS: Final = 0.12
+_SHARES: Final = (0.1, 0.37, 0.63, 0.9)
+"""Where people cross on the width of a zebra, by turns in both directions."""
+_UNUSED: Final = 0.45
 _NOWHERE_M: Final = 1e6
 _NEAR_M: Final = 32.0
 """Who never comes this near to the ego vehicle is built more simply."""
@@ -67,16 +71,17 @@ def strollers(
                 continue
             path = circuit(street, side, span)
             pace, place = float(rng.uniform(1.1, 1.5)), float(rng.uniform(0.0, apart_m))
-            while place < path.length - 1.5:
+            while place < path.length - 3.5:
                 spots = path.at((place + pace * times) % path.length)[0]
                 near = bool(np.min(np.hypot(*(spots - ego).T)) < _NEAR_M)
                 person = walker(rng, height=float(rng.uniform(1.55, 1.9)), fine=near)
                 people.append(Pedestrian(person, path, place, pace, loop=True, pavement=SIDEWALK_Z))
-                if rng.random() < 0.12:
-                    ahead = place + 1.1
-                    people.append(Pedestrian(Dog(dog(rng)), path, ahead, pace, loop=True, pavement=SIDEWALK_Z))
-                    place = ahead
-                place += max(1.2, apart_m * float(rng.uniform(0.3, 1.7)))
+                place += person.ahead
+                if rng.random() < _DOGS:
+                    place += 0.9
+                    people.append(Pedestrian(Dog(dog(rng)), path, place, pace, loop=True, pavement=SIDEWALK_Z))
+                    place += 0.5
+                place += max(0.9, apart_m * float(rng.uniform(0.3, 1.7)))
     return people
 
 
@@ -85,44 +90,38 @@ def crossers(
 ) -> list[Mover]:
     """Let people cross at zebras; where traffic moves they do so only if nobody comes near."""
     times = np.arange(-1.0, duration_s + 1.0, _STEP_S)
-    traffic = _tracks(drive, vehicles, times)
+    traffic = tracks(drive, vehicles, times)
     people: list[Mover] = []
-    for path, busy in _crossings(rng, plan):
-        begun: list[float] = []
-        for _ in range(int(rng.integers(1, 4))):
-            pace = float(rng.uniform(1.15, 1.6))
-            lasts = path.length / pace
-            starts = rng.uniform(-0.5 * lasts, duration_s, 12)
-            free = [t for t in starts if all(abs(t - other) > 1.6 for other in begun)]
-            for start in free[:1] if not busy else free:
-                person = walker(rng, height=float(rng.uniform(1.55, 1.9)))
-                road = _WAIT_M, path.length - _WAIT_M
-                one = Pedestrian(
-                    person, path, 0.0, pace, float(start), float(start) + lasts, pavement=SIDEWALK_Z, road=road
-                )
-                if not busy or _is_clear(one, times, traffic):
-                    people.append(one)
-                    begun.append(float(start))
-                    break
+    for path, busy in _crossings(plan):
+        if rng.random() < _UNUSED:
+            continue
+        pace = float(rng.uniform(1.15, 1.6))
+        lasts, road = path.length / pace, (_WAIT_M, path.length - _WAIT_M)
+        for start in rng.uniform(-0.5 * lasts, duration_s, 10 if busy else 1).tolist():
+            person = walker(rng, height=float(rng.uniform(1.55, 1.9)))
+            one = Pedestrian(person, path, 0.0, pace, start, start + lasts, pavement=SIDEWALK_Z, road=road)
+            if not busy or _is_clear(one, times, traffic):
+                people.append(one)
+                break
     return people
 
 
-def _crossings(rng: np.random.Generator, plan: Plan) -> list[tuple[Path, bool]]:
-    """Give ways across the road, each used in one direction, and whether vehicles drive there."""
+def _crossings(plan: Plan) -> list[tuple[Path, bool]]:
+    """Give ways across the road, each for one person, and whether vehicles drive there."""
     found = []
     for junction in plan.junctions:
         for arm in junction.arms:
-            for share in (0.25, 0.75):
-                turn = junction.towards(arm)
+            turn, busy = junction.towards(arm), arm in (BACK, junction.way)
+            for index, share in enumerate(_SHARES):
                 reach = MOUTH_M + ZEBRA_M[0] + share * (ZEBRA_M[1] - ZEBRA_M[0])
                 x, y = junction.x + reach * math.cos(turn), junction.y + reach * math.sin(turn)
-                side = 1.0 if share > 0.5 else -1.0
-                found.append((_across(x, y, turn, side), arm in (BACK, junction.way)))
+                found.append((_across(x, y, turn, 1.0 if index % 2 else -1.0), busy))
     for street in plan.streets:
         for name, s in street.sights:
             if name == "zebra":
-                x, y, heading = street.path.pose(s + float(rng.uniform(-0.8, 0.8)))
-                found.append((_across(x, y, heading, float(rng.choice([-1.0, 1.0]))), street.main))
+                for index, share in enumerate(_SHARES):
+                    x, y, heading = street.path.pose(s + 3.0 * (share - 0.5))
+                    found.append((_across(x, y, heading, 1.0 if index % 2 else -1.0), street.main))
     return found
 
 
@@ -133,7 +132,7 @@ def _across(x: float, y: float, heading: float, side: float) -> Path:
     return Path.of_curvature(start, [(0.0, 0.0), (2 * reach, 0.0)])
 
 
-def _tracks(drive: Drive, vehicles: Sequence[Vehicle], times: NDArray[np.float64]) -> NDArray[np.float64]:
+def tracks(drive: Drive, vehicles: Sequence[Vehicle], times: NDArray[np.float64]) -> NDArray[np.float64]:
     """Give x, y, heading and reach (T, V, 5) of all vehicles and the ego vehicle."""
     rows = []
     for t_s in times.tolist():

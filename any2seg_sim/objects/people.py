@@ -29,10 +29,12 @@ class Walker:
     Attributes:
         body: at rest.
         height: metres.
+        ahead: how far before the person what the person pushes reaches, metres.
     """
 
     body: Body
     height: float
+    ahead: float = 0.35
 
     def posed(self, walked_m: float, *, going: float = 1.0) -> Mesh:
         """Pose the body after so many metres of walking, feet at the origin and facing +x; going 0 stands still."""
@@ -50,7 +52,8 @@ class Walker:
 
 def walker(rng: np.random.Generator, *, height: float = 1.74, fine: bool = True) -> Walker:
     """Make a person in random clothes, about `height` metres tall; simpler ones will do far away."""
-    return Walker(person(Look.drawn(rng, height, sides=8 if fine else 5)), height)
+    look = Look.drawn(rng, height, sides=8 if fine else 5)
+    return Walker(person(look), height, 1.25 if look.bag == "pram" else 0.35)
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from any2seg_sim.materials import Paint
     from any2seg_sim.world.plan import Junction
 
-_PIECES = 10
+_PIECES: Final = 10
+_LAMP_M: Final = 8.9
 
 
 def _turned(points: NDArray[np.float64], quarters: int) -> NDArray[np.float64]:
@@ -103,6 +104,18 @@ def _signals(junction: Junction) -> list[Mesh]:
             x, y = _turned(np.array([place]), arm)[0]
             parts.append(mesh.moved(float(x), float(y), SIDEWALK_Z, yaw=turn))
     return parts
+
+
+def corner_lamps(junction: Junction) -> list[tuple[float, float, float]]:
+    """Give x, y and yaw of the lamps at a junction's corners; they reach over its middle."""
+    found = []
+    for quarter in range(4):
+        if quarter in junction.arms and (quarter + 1) % 4 in junction.arms:
+            x, y = _turned(np.full((1, 2), _LAMP_M), quarter)[0]
+            cos, sin = math.cos(junction.heading), math.sin(junction.heading)
+            turn = junction.heading + quarter * math.pi / 2 - math.pi / 4
+            found.append((junction.x + x * cos - y * sin, junction.y + x * sin + y * cos, turn))
+    return found
 
 
 def junction_mesh(junction: Junction) -> Mesh:

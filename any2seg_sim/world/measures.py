@@ -9,7 +9,7 @@ from typing import Final
 LANE_M: Final = 1.75
 """Middle of a lane."""
 LANE_EDGE_M: Final = 3.4
-CYCLES_M: Final = 3.65
+CYCLES_M: Final = 3.6
 """Where cyclists ride, between the lane and parked vehicles."""
 PARKED_M: Final = 5.6
 KERB_M: Final = 6.7

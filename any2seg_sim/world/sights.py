@@ -18,6 +18,7 @@ from any2seg_sim.objects.signals import crossing_light, traffic_light, traffic_s
 from any2seg_sim.shapes import box, slab, tube
 from any2seg_sim.world.measures import BACK_M, BASE_Z, FRONT_M, KERB_M, POSTS_M, SIDEWALK_Z, WATER_Z
 from any2seg_sim.world.roads import RAILWAY_M, on_road
+from any2seg_sim.world.strips import bent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,4 +138,7 @@ def sight(rng: np.random.Generator, plan: Plan, stock: Stock, street: Street, na
         "footbridge": lambda: footbridge(FRONT_M - 0.05),
         "zebra": _zebra,
     }
-    return on_road(street.path, built[name](), s, 0.0)
+    mesh = built[name]()
+    if name == "footbridge":  # its stairs follow the pavement
+        return bent(mesh, lambda x: street.path.at(s + x))
+    return on_road(street.path, mesh, s, 0.0)

@@ -12,7 +12,7 @@ import numpy as np
 
 from any2seg_sim.materials import Label, Paint, Surface
 from any2seg_sim.mesh import Mesh
-from any2seg_sim.shapes import sheet
+from any2seg_sim.shapes import panel, sheet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -92,4 +92,8 @@ def kerbed(path: Path, span: tuple[float, float], across: tuple[float, float], h
     for (near, beyond), paint in zip(faces, paints, strict=True):
         section = (beyond, near) if side > 0 else (near, beyond)
         parts.append(ribbon(path, span, section, paint))
+    for s in span:
+        x, y, _ = path.pose(s, edge)
+        u, v, _ = path.pose(s, far)
+        parts.append(panel([(x, y, 0.0), (u, v, 0.0), (u, v, height), (x, y, height)], KERBSTONE))
     return Mesh.merged(parts)
