@@ -100,8 +100,8 @@ def ball(centre: Vec, radii: Vec, paint: Paint, *, level: int = 1) -> Mesh:
     return Mesh.painted(vertices * np.array(radii) + np.array(centre), faces, paint)
 
 
-def loft(rings: NDArray[np.floating], paint: Paint, *, sharp: bool = False) -> Mesh:
-    """Join rings of points (R, P, 3) into a closed tube with flat ends.
+def loft(rings: NDArray[np.floating], paint: Paint, *, sharp: bool = False, capped: bool = True) -> Mesh:
+    """Join rings of points (R, P, 3) into a tube, with flat ends if it is to be closed.
 
     The rings run anticlockwise as seen by someone who looks back from the last ring to the first.
     With `sharp` every facet is flat; otherwise the sides are shaded smoothly.
@@ -117,6 +117,8 @@ def loft(rings: NDArray[np.floating], paint: Paint, *, sharp: bool = False) -> M
     vertices = rings.reshape(-1, 3)
     if sharp:
         vertices, sides = vertices[sides].reshape(-1, 3), np.arange(3 * len(sides)).reshape(-1, 3)
+    if not capped:
+        return Mesh.painted(vertices, sides, paint)
     first, last = rings[0][::-1], rings[-1]
     ends = [panel([(p[0], p[1], p[2]) for p in end], paint) for end in (first, last)]
     return Mesh.merged([Mesh.painted(vertices, sides, paint), *ends])
@@ -151,20 +153,33 @@ def sheet(
     )
 
 
+def _cross(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Cross product of two vectors; numpy's own is slow for one."""
+    (x, y, z), (u, v, w) = a.tolist(), b.tolist()
+    return np.array((y * w - z * v, z * u - x * w, x * v - y * u))
+
+
 def tube(
-    start: Vec, end: Vec, radius: float, paint: Paint, *, end_radius: float | None = None, sides: int = 10
+    start: Vec,
+    end: Vec,
+    radius: float,
+    paint: Paint,
+    *,
+    end_radius: float | None = None,
+    sides: int = 10,
+    capped: bool = True,
 ) -> Mesh:
-    """Build a round bar between two points, tapering to end_radius if given."""
+    """Build a round bar between two points, tapering to end_radius if given, with ends that can be left out."""
     axis = np.subtract(end, start)
     axis = axis / np.linalg.norm(axis)
     helper = np.array([0.0, 0.0, 1.0]) if abs(axis[2]) < 0.9 else np.array([1.0, 0.0, 0.0])
-    across = np.cross(helper, axis)
-    across /= np.linalg.norm(across)
-    up = np.cross(axis, across)
+    across = _cross(helper, axis)
+    across = across / np.linalg.norm(across)
+    up = _cross(axis, across)
     turn = np.arange(sides) * (2 * np.pi / sides)
     circle = np.cos(turn)[:, None] * across + np.sin(turn)[:, None] * up
     far = radius if end_radius is None else end_radius
-    return loft(np.stack([circle * radius + np.array(start), circle * far + np.array(end)]), paint)
+    return loft(np.stack([circle * radius + np.array(start), circle * far + np.array(end)]), paint, capped=capped)
 
 
 def disc(centre: Vec, axis: Vec, radius: float, paint: Paint, *, sides: int = 16, thickness: float = 0.02) -> Mesh:

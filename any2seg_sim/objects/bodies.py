@@ -137,7 +137,7 @@ def _head(look: Look) -> list[Mesh]:
     z = 0.932 * h
     parts = [
         ball((0.008 * h, 0, z), (0.056 * h, 0.045 * h, 0.068 * h), skin, level=look.level),
-        tube((-0.004 * h, 0, 0.835 * h), (0, 0, 0.9 * h), 0.03 * h, skin, sides=look.sides),
+        tube((-0.004 * h, 0, 0.835 * h), (0, 0, 0.9 * h), 0.03 * h, skin, sides=look.sides, capped=False),
         ball((0.062 * h, 0, z - 0.01 * h), (0.012 * h, 0.009 * h, 0.014 * h), skin, level=0),
     ]
     if look.hairdo == "cap":
@@ -167,7 +167,9 @@ def _leg(look: Look, side: float) -> list[tuple[str, Mesh]]:
     legs, skin = _wear(look.legs), _wear(look.skin)
     below = skin if look.dress in ("shorts", "skirt") else legs
     name = "left" if side > 0 else "right"
-    thigh = tube((0, y, 0.53 * h), (0.004 * h, y, 0.28 * h), 0.05 * h, legs, end_radius=0.034 * h, sides=look.sides)
+    thigh = tube(
+        (0, y, 0.53 * h), (0.004 * h, y, 0.28 * h), 0.05 * h, legs, end_radius=0.034 * h, sides=look.sides, capped=False
+    )
     shin = tube(
         (0.004 * h, y, 0.295 * h), (-0.008 * h, y, 0.04 * h), 0.034 * h, below, end_radius=0.024 * h, sides=look.sides
     )
@@ -181,9 +183,19 @@ def _arm(look: Look, side: float) -> list[tuple[str, Mesh]]:
     shoulder, y = side * 0.11 * h * look.broad, side * 0.125 * h * look.broad
     sleeve, skin = _wear(look.top), _wear(look.skin)
     name = "left" if side > 0 else "right"
-    upper = tube((0, shoulder, 0.8 * h), (0, y, 0.63 * h), 0.035 * h, sleeve, end_radius=0.026 * h, sides=look.sides)
+    upper = tube(
+        (0, shoulder, 0.8 * h),
+        (0, y, 0.63 * h),
+        0.035 * h,
+        sleeve,
+        end_radius=0.026 * h,
+        sides=look.sides,
+        capped=False,
+    )
     ends: tuple[Vec, Vec] = (0, y, 0.645 * h), (0.004 * h, y, 0.49 * h)
-    lower = tube(*ends, 0.026 * h, sleeve if look.sleeves else skin, end_radius=0.019 * h, sides=look.sides)
+    lower = tube(
+        *ends, 0.026 * h, sleeve if look.sleeves else skin, end_radius=0.019 * h, sides=look.sides, capped=False
+    )
     hand = ball((0.006 * h, y, 0.465 * h), (0.022 * h, 0.015 * h, 0.036 * h), skin, level=0)
     joint = ball((0, 0.95 * shoulder, 0.8 * h), (0.042 * h, 0.038 * h, 0.04 * h), sleeve, level=0)
     return [(f"{name} arm", upper), (f"{name} arm", joint), (f"{name} forearm", lower), (f"{name} forearm", hand)]

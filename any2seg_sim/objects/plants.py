@@ -115,7 +115,9 @@ def tree(rng: np.random.Generator, species: str = "plane", *, leaves: int = 190,
         centre = np.array([away * np.cos(turn), away * np.sin(turn), z])
         radii = spread * rng.uniform(0.55, 0.75, 3)
         radii[2] = max(0.85 * radii[2], 0.62 * (height - fork) / lumps)
-        parts.append(tube((0, 0, fork - 0.1), tuple(centre), 0.009 * height, bark, end_radius=0.02, sides=5))
+        parts.append(
+            tube((0, 0, fork - 0.1), tuple(centre), 0.009 * height, bark, end_radius=0.02, sides=5, capped=False)
+        )
         parts.append(ball(tuple(centre), tuple(0.86 * radii), core, level=1))
         parts.append(_leaves(rng, _outside(rng, centre, radii, leaves), size, paint))
     return Mesh.merged(parts)
