@@ -89,8 +89,8 @@ class _Fleet:
         return [str(name) for name in self.rng.choice(list(odds), count, p=shares / shares.sum())]
 
 
-_AHEAD: Final = {"car": 0.62, "bus": 0.13, "truck": 0.13, "motorcycle": 0.07, "scooter": 0.05}
-_ONCOMING: Final = {"car": 0.66, "bus": 0.1, "truck": 0.12, "motorcycle": 0.07, "scooter": 0.05}
+_AHEAD: Final = {"car": 0.48, "bus": 0.11, "truck": 0.11, "motorcycle": 0.17, "scooter": 0.13}
+_ONCOMING: Final = {"car": 0.54, "bus": 0.1, "truck": 0.12, "motorcycle": 0.13, "scooter": 0.11}
 
 
 def ego_drive(rng: np.random.Generator, plan: Plan, speed_mps: float) -> Drive:
@@ -173,7 +173,7 @@ def _cyclists(rng: np.random.Generator, plan: Plan, duration_s: float) -> list[V
         ahead = -duration_s + float(rng.uniform(0.0, 4.0))
         while ahead < timetable.end_s:
             found.append(fleet.vehicle("bicycle", ahead))
-            ahead += float(rng.uniform(4.0, 9.0))
+            ahead += float(rng.uniform(1.8, 4.2))
     return found
 
 

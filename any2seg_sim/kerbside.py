@@ -71,7 +71,13 @@ def _clutter(rng: np.random.Generator) -> Mesh:
         return Mesh.merged([bicycle(colour()).moved(0.7 * index, yaw=0.45) for index in range(-2, 3)])
 
     def motorcycles() -> Mesh:
-        return Mesh.merged([motorcycle(colour()).moved(-1.1, yaw=0.3), scooter(colour()).moved(1.1, yaw=-0.2)])
+        return Mesh.merged(
+            [
+                motorcycle(colour()).moved(-1.2, yaw=0.5),
+                scooter(colour()).moved(yaw=0.6),
+                motorcycle(colour()).moved(1.2, yaw=0.5),
+            ]
+        )
 
     def bins() -> Mesh:
         return Mesh.merged([rubbish().moved(-1.7), rubbish().moved(1.0, 0.1)])
@@ -100,6 +106,8 @@ def _clutter(rng: np.random.Generator) -> Mesh:
         phone_box,
         bicycles,
         bicycles,
+        bicycles,
+        motorcycles,
         motorcycles,
         motorcycles,
     )

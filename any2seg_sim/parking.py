@@ -8,7 +8,10 @@ import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from any2seg_sim.kerbside import facing, kerb_free
+from any2seg_sim.mesh import Mesh
 from any2seg_sim.objects.barriers import guard_rail, railing
+from any2seg_sim.objects.bikes import motorcycle, scooter
+from any2seg_sim.objects.cars import CAR_COLOURS
 from any2seg_sim.objects.clutter import street_works
 from any2seg_sim.objects.furniture import bus_shelter, skip
 from any2seg_sim.objects.heavy import BUS_COLOURS, TRUCK_COLOURS, TRUCKS, bus, truck
@@ -21,17 +24,32 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from any2seg_sim.mesh import Mesh
     from any2seg_sim.world.plan import Street
 
-_BAYS: Final = ("car", "car", "truck", "works", "car", "rail", "car", "skip", "bus", "car", "railing", "works")
+_BAYS: Final = (
+    "car",
+    "bikes",
+    "truck",
+    "works",
+    "car",
+    "rail",
+    "car",
+    "skip",
+    "bus",
+    "car",
+    "bikes",
+    "railing",
+    "works",
+)
 """What follows what along the edge of a road."""
 _OPEN: Final = ("rail", "railing", "rail", "railing", "works", "free")
 """What may stand where there is something to see behind the pavement."""
-_LENGTH_M: Final = {"bus": 12.6, "truck": 8.6, "works": 6.4, "rail": 11.0, "railing": 9.0, "skip": 4.4}
+_LENGTH_M: Final = {"bus": 12.6, "truck": 8.6, "works": 6.4, "rail": 11.0, "railing": 9.0, "skip": 4.4, "bikes": 4.6}
 _CAR_M: Final = 5.0
 _BARRIER_M: Final = KERB_M + 0.25
 _CORNER_M: Final = 9.0
+_MOTORCYCLES: Final = 0.6
+"""Share of motorcycles among them and scooters."""
 _RAILED: Final = 0.8
 """Share of mouths with a railing that keeps people on the pavement."""
 
@@ -84,7 +102,19 @@ def _standing(rng: np.random.Generator, kind: str) -> Mesh | None:
         return truck(TRUCK_COLOURS[rng.integers(len(TRUCK_COLOURS))], kind=TRUCKS[rng.integers(len(TRUCKS))])
     if kind in ("works", "skip"):
         return street_works() if kind == "works" else skip()
+    if kind == "bikes":
+        return _bikes(rng)
     return some_car(rng) if kind == "car" and rng.random() < 0.8 else None
+
+
+def _bikes(rng: np.random.Generator) -> Mesh:
+    """Build a row of motorcycles and scooters that stand aslant in a bay."""
+    row = []
+    for place in (-1.65, -0.55, 0.55, 1.65):
+        build = motorcycle if rng.random() < _MOTORCYCLES else scooter
+        colour = CAR_COLOURS[rng.integers(len(CAR_COLOURS))]
+        row.append(build(colour).moved(yaw=1.1 + float(rng.normal(0.0, 0.05))).moved(place))
+    return Mesh.merged(row)
 
 
 def park_along(
