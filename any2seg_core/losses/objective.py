@@ -167,6 +167,9 @@ class Objective:
                 f"{model.classes - 1} or {UNLABELLED}; map the labels to this model's classes"
             )
             raise FrameError(msg)
+        if len(self._config.class_weights) not in (0, model.classes):
+            msg = f"objective: found {len(self._config.class_weights)} class_weights, expected none or {model.classes}"
+            raise ConfigError(msg)
         if subset is not None and (subset.shape != present.shape or bool((subset & ~present).any())):
             msg = (
                 f"objective: found a subset of shape {tuple(subset.shape)}, or with absent modalities, expected part "
@@ -252,7 +255,7 @@ def _means(full: Prediction) -> Maps:
 _PREDICT: Final = {True: _from_features, False: _from_pixels}
 
 _SUPERVISIONS: Final[dict[str, Callable[[LossConfig], Callable[[Tensor, Tensor], Tensor]]]] = {
-    "ce": lambda _config: cross_entropy,
+    "ce": lambda config: functools.partial(cross_entropy, class_weights=config.class_weights),
     "ohem": lambda config: functools.partial(
         hard_cross_entropy, threshold=config.ohem_threshold, keep=config.ohem_keep
     ),

@@ -10,26 +10,35 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import torch
 from torch.nn import functional
 
 from any2seg_core.frames import UNLABELLED
 from any2seg_core.losses.precision import widened
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
 
-def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+def cross_entropy(logits: Tensor, targets: Tensor, *, class_weights: Sequence[float] = ()) -> Tensor:
     """Mean cross-entropy of labelled pixels (Any2Seg, equation 7).
 
     Args:
         logits: (B, K, h, w), upsampled bilinearly to the labels' size.
         targets: (B, H, W) int64 class ids, 255 where unlabelled.
+        class_weights: how much a pixel of each class counts in the mean; empty: all alike.
 
     Returns:
         Scalar, 0 with a graph where no pixel is labelled.
     """
-    return _pixels(logits, targets).sum() / (targets != UNLABELLED).sum().clamp_min(1)
+    losses = _pixels(logits, targets)
+    labelled = targets != UNLABELLED
+    if not class_weights:
+        return losses.sum() / labelled.sum().clamp_min(1)
+    weights = losses.new_tensor([*class_weights, 0.0])[torch.where(labelled, targets, len(class_weights))]
+    return (weights * losses).sum() / weights.sum().clamp_min(torch.finfo(weights.dtype).tiny)
 
 
 def hard_cross_entropy(logits: Tensor, targets: Tensor, *, threshold: float = 0.7, keep: float = 1 / 16) -> Tensor:

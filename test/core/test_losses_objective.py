@@ -316,3 +316,18 @@ def test_settings_of_the_losses():
     with pytest.raises(ConfigError, match="cr_temperature"):
         LossConfig.from_mapping({"cr_temperature": 0.001})
     assert LossConfig.from_mapping({"cr_anchor": "detached"}).cr_anchor == "detached"
+
+
+def test_class_weights_fit_the_classes_and_the_supervision(model, batch):
+    plain, weighted = (
+        Objective(LossConfig.from_mapping({"cr_weight": 0, "se_weight": 0, "class_weights": weights}))(model, batch)
+        for weights in ([], [1, 0, 0, 0, 4])
+    )
+    assert plain.terms["sup"].item() != pytest.approx(weighted.terms["sup"].item(), rel=1e-3)
+    with pytest.raises(ConfigError, match="found 4 class_weights, expected none or 5"):
+        Objective(LossConfig.from_mapping({"class_weights": [1, 1, 1, 1]}))(model, batch)
+    for wrong, expected in (({"class_weights": [1, -1]}, "must be 0 or more"), ({"class_weights": [0]}, "not all 0")):
+        with pytest.raises(ConfigError, match=expected):
+            LossConfig.from_mapping(wrong)
+    with pytest.raises(ConfigError, match="do not go with supervision 'ohem'"):
+        LossConfig.from_mapping({"class_weights": [1, 2], "supervision": "ohem"})

@@ -41,6 +41,17 @@ def test_cross_entropy_is_the_mean_of_labelled_pixels_at_full_size(size):
     assert cross_entropy(logits, targets).item() == pytest.approx(sum(losses) / len(losses), rel=1e-12)
 
 
+def test_class_weights_weigh_the_mean_of_pixels():
+    logits, targets, weights = random(2, 4, 3, 2), labels(2, 12, 8), [0.5, 0.0, 2.0, 7.0]
+    seen = [int(value) for value in targets.flatten() if value != 255]
+    share = [weights[value] for value in seen]
+    expected = sum(w * loss for w, loss in zip(share, pixels_of(logits, targets), strict=True)) / sum(share)
+    assert cross_entropy(logits, targets, class_weights=weights).item() == pytest.approx(expected, rel=1e-12)
+    assert expected != pytest.approx(cross_entropy(logits, targets).item(), rel=1e-3)
+    assert cross_entropy(logits, targets, class_weights=[3.0] * 4) == pytest.approx(cross_entropy(logits, targets))
+    assert cross_entropy(logits, torch.ones_like(targets), class_weights=weights).item() == 0
+
+
 @pytest.mark.parametrize(("threshold", "keep"), [(0.7, 1 / 16), (0.05, 0.25), (0.3, 0.5), (0.999, 0.001), (0.01, 1.0)])
 def test_hard_pixels_are_the_improbable_ones_or_so_many_worst(threshold, keep):
     logits, targets = 2 * random(2, 4, 3, 2), labels(2, 12, 8)
