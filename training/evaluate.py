@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from evaluation_plots import draw_plots
 from tqdm import tqdm
 
@@ -23,6 +24,7 @@ from any2seg_core.evaluator import PROTOCOLS, EvalReport, evaluate, markdown
 from any2seg_core.experiment import DataConfig
 from any2seg_core.inference.device import choose_device
 from any2seg_core.model.checkpoint import load_checkpoint
+from any2seg_core.model.shipped import find_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
 def score(options: argparse.Namespace) -> EvalReport:
     """Load the checkpoint and the data set, and count."""
-    model, info = load_checkpoint(options.checkpoint)
+    model, info = load_checkpoint(find_checkpoint(options.checkpoint))
     device = choose_device(options.device)
     data = DataConfig.from_mapping(
         {
@@ -115,10 +117,25 @@ def read(path: Path) -> EvalReport:
         raise ConfigError(msg) from error
 
 
+def deviation(report: EvalReport, expected: EvalReport) -> str:
+    """Say in what a report's counts differ from expected ones; empty if in nothing."""
+    cells = sorted(report.cells.keys() | expected.cells.keys())
+    differing = [
+        cell
+        for cell in cells
+        if cell not in report.cells
+        or cell not in expected.cells
+        or not np.array_equal(report.cells[cell].counts, expected.cells[cell].counts)
+    ]
+    if not differing:
+        return ""
+    return f"found other counts than expected in {len(differing)} of {len(cells)} cells, first {tuple(differing[0])}"
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("checkpoint", type=Path, help="folder of the checkpoint")
+    add("checkpoint", help="folder of the checkpoint, or name of one that comes with the package")
     add("--data", type=Path, required=True, help="folder of the data set")
     add("--dataset", default="deliver", help="deliver, mcubes or street (%(default)s)")
     add("--split", default="val", help="split to score on (%(default)s)")
@@ -134,15 +151,17 @@ def _parser() -> argparse.ArgumentParser:
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1 ... (%(default)s)")
     add("--name", default="", help="name in tables; left out: the checkpoint's")
     add("--against", type=Path, nargs="*", default=[], help="earlier report.json files to set beside it")
+    add("--expect", type=Path, help="report.json that must be met count for count; otherwise the exit status is 1")
     add("--out", type=Path, default=Path("out/evaluation"), help="folder to write to (%(default)s)")
     return parser
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Score, write and print; the exit status is 0 when done and 2 when it cannot be."""
+    """Score, write and print; the exit status is 0 when done, 1 if not as expected and 2 when it cannot be."""
     options = _parser().parse_args(arguments)
     try:
         others = [read(path) for path in options.against]
+        expected = None if options.expect is None else read(options.expect)
         report = score(options)
         write(options.out, report, others)
     except Any2SegError as error:
@@ -150,7 +169,10 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     print((options.out / "report.md").read_text(encoding="utf-8"))
     print(f"MSS {100 * report.mss:.2f}  MISS {100 * report.miss:.2f}  ({report.images} images), in {options.out}")
-    return 0
+    differing = "" if expected is None else deviation(report, expected)
+    if expected is not None:
+        print(differing or f"the same counts as in {options.expect}, pixel for pixel")
+    return 1 if differing else 0
 
 
 if __name__ == "__main__":
