@@ -17,6 +17,10 @@ def files(pattern: str) -> list[str]:
 EXTRAS = {
     # The simulator and the demo: Embree ray tracing, meshes, bags, film (PyAV ships FFmpeg), page template, drawing.
     "sim": ["embreex>=4", "trimesh>=4", "rosbags>=0.11", "av>=14", "jinja2>=3", "pillow>=10.1", "tqdm>=4"],
+    # Replay of recordings: bags, files that lost their end, film, page template, progress.
+    "replay": ["rosbags>=0.11", "mcap>=1.1", "av>=14", "jinja2>=3", "tqdm>=4"],
+    # Recordings to scrub through: .rrd export.
+    "rerun": ["rerun-sdk>=0.23"],
     # Training and scoring: several GPUs and mixed precision, the curves, the plots.
     "train": ["accelerate>=1", "tensorboard>=2.15", "matplotlib>=3.8", "tqdm>=4"],
     # The real rclpy, for machines without a ROS distribution, and what reads Bayer and YUV where cv_bridge is not.
@@ -28,10 +32,12 @@ EXTRAS = {
         "ros-geometry-msgs",
         "ros-diagnostic-msgs",
         "ros-lifecycle-msgs",
+        "ros-std-srvs",
     ],
     "test": [
         "pytest>=7",
         "hypothesis>=6",
+        "playwright>=1.40",
         "ruff>=0.9",
         "mypy>=1.13",
         "types-PyYAML",
@@ -58,8 +64,8 @@ setup(
     packages=find_packages(include=["any2seg_core", "any2seg_core.*", "any2seg_ros", "any2seg_ros.*"])
     + find_packages(include=["any2seg_sim", "any2seg_sim.*"]),
     package_data={
-        "any2seg_core": ["py.typed"],
-        "any2seg_ros": ["py.typed"],
+        "any2seg_core": ["py.typed", "checkpoints/*/*"],
+        "any2seg_ros": ["py.typed", "replay/show/templates/*"],
         "any2seg_sim": ["py.typed", "demo/templates/*"],
     },
     data_files=[
@@ -68,6 +74,9 @@ setup(
         (f"share/{NAME}/launch", files("launch/*.launch.py")),
         (f"share/{NAME}/config", files("config/*.yaml") + files("config/*.xml")),
         (f"share/{NAME}/config/faults", files("config/faults/*.yaml")),
+        (f"share/{NAME}/config/rigs", files("config/rigs/*.yaml")),
+        (f"share/{NAME}/config/rviz", files("config/rviz/*.rviz")),
+        (f"share/{NAME}/config/foxglove", files("config/foxglove/*.json")),
     ],
     install_requires=[
         "setuptools",
@@ -88,6 +97,8 @@ setup(
         "console_scripts": [
             "segmentation_node = any2seg_ros.main:main",
             "street_simulator = any2seg_sim.__main__:main",
+            "replay_evaluation = any2seg_ros.replay.__main__:main",
+            "replay_scorer = any2seg_ros.replay_online:main",
         ],
     },
 )

@@ -261,10 +261,30 @@ class ViewConfig(Settings):
 class InferenceConfig(Settings):
     """The model and where it runs."""
 
-    checkpoint: str = Field("", description="checkpoint folder; 'untrained' runs seeded random weights for a dry run")
+    checkpoint: str = Field(
+        "",
+        description="checkpoint folder; 'untrained' runs seeded random weights for a dry run; while the node runs, the "
+        "service ~/reload_checkpoint puts a change into force",
+        json_schema_extra=LIVE,
+    )
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+    backend: Literal["torch", "compile", "onnxruntime", "openvino"] = Field(
+        "torch",
+        description="what runs the model; onnxruntime and openvino export it once (pip install any2seg[backends])",
+    )
+    precision: Literal["fp32", "bf16", "fp16"] = Field(
+        "fp32", description="what it computes in; check with training/export.py before using less than fp32"
+    )
+    allow_cpu_fallback: bool = Field(
+        default=False,
+        description="go on on the CPU where the GPU named is not there or its memory does not suffice; outputs may "
+        "then come much more slowly",
+    )
     threads: int = Field(0, ge=0, le=1024, description="CPU threads; 0 leaves torch's choice")
     short_side_px: int = Field(0, ge=0, le=4096, multiple_of=32, description="model input size; 0: the checkpoint's")
+    min_short_side_px: int = Field(
+        128, ge=32, le=4096, multiple_of=32, description="model input size down to which a lack of memory may halve it"
+    )
     warm_up_width_px: int = Field(640, ge=32, le=16384, description="image width of the warm-up pass at configure")
     warm_up_height_px: int = Field(480, ge=32, le=16384, description="image height of the warm-up pass")
 
@@ -278,6 +298,11 @@ class OutputConfig(Settings):
     )
     confidence_floor: float = Field(
         0.0, ge=0, le=1, description="pixels less sure than this are unlabelled (255)", json_schema_extra=LIVE
+    )
+    label_info_with_labels: bool = Field(
+        default=False,
+        description="publish label_info with every label image too, under its header, and not only latched",
+        json_schema_extra=LIVE,
     )
 
 

@@ -10,6 +10,7 @@ asked for, so bags can be read with no ROS installed.
 
 from __future__ import annotations
 
+import array
 import functools
 import importlib
 import importlib.metadata
@@ -43,16 +44,7 @@ def message_class(type_name: str) -> type:
     Raises:
         DependencyError: the package, or the message in it, is not installed.
     """
-    package, _, name = type_name.partition("/msg/")
-    try:
-        found: type = getattr(importlib.import_module(f"{package}.msg"), name)
-    except (ImportError, AttributeError, TypeError, ValueError):
-        msg = (
-            f"message type: found no {type_name!r}, expected a package {package!r} with it; "
-            "install the package in this ROS environment"
-        )
-        raise DependencyError(msg) from None
-    return found
+    return _interface(type_name, "msg")
 
 
 def optional_type(name: str) -> type | None:
@@ -73,6 +65,23 @@ def message_filters() -> Any:
     if found is not None:
         return found
     return SimpleNamespace(SimpleFilter=SimpleFilter, Subscriber=Subscriber, Cache=Cache)
+
+
+@functools.cache
+def create_cloud() -> Callable[[Any, list[Any], NDArray[Any]], Any]:
+    """sensor_msgs_py.point_cloud2.create_cloud or a stand-in: header, fields and records (N,) to PointCloud2."""
+    found = _working("sensor_msgs_py.point_cloud2", "create_cloud")
+    return _create_cloud if found is None else found.create_cloud
+
+
+@functools.cache
+def service_class(type_name: str) -> type:
+    """Import an rclpy service class by its type name, for example "std_srvs/srv/Trigger".
+
+    Raises:
+        DependencyError: the package, or the service in it, is not installed.
+    """
+    return _interface(type_name, "srv")
 
 
 @functools.cache
@@ -120,6 +129,9 @@ def available() -> dict[str, str]:
     """Tell what is used for each optional part: "distribution" and its version, "stand-in" or "absent"."""
     report = {
         "message_filters": _describe(message_filters(), "message_filters", "stand-in"),
+        "sensor_msgs_py": _describe(
+            _working("sensor_msgs_py.point_cloud2", "create_cloud"), "sensor_msgs_py", "stand-in"
+        ),
         "tf2_ros": _describe(tf2_ros(), "tf2_ros", "absent"),
         "cv_bridge": _describe(cv_bridge(), "cv_bridge", "stand-in" if colour_converters() else "absent"),
     }
@@ -135,6 +147,30 @@ def _working(module: str, *names: str) -> Any | None:
     except Exception:  # noqa: BLE001  binaries built against another NumPy raise far more than ImportError
         return None
     return found if all(hasattr(found, name) for name in names) else None
+
+
+def _interface(type_name: str, kind: str) -> type:
+    package, _, name = type_name.partition(f"/{kind}/")
+    try:
+        found: type = getattr(importlib.import_module(f"{package}.{kind}"), name)
+    except (ImportError, AttributeError, TypeError, ValueError):
+        what = "message" if kind == "msg" else "service"
+        msg = (
+            f"{what} type: found no {type_name!r}, expected a package {package!r} with it; "
+            "install the package in this ROS environment"
+        )
+        raise DependencyError(msg) from None
+    return found
+
+
+def _create_cloud(header: Any, fields: list[Any], points: NDArray[Any]) -> Any:
+    """Make a PointCloud2 of one row of records (N,) that fields describe, little-endian."""
+    step = points.dtype.itemsize
+    message: Any = message_class("sensor_msgs/msg/PointCloud2")(
+        header=header, height=1, width=len(points), fields=fields, point_step=step, row_step=step * len(points)
+    )
+    message.data = array.array("B", points.tobytes())
+    return message
 
 
 def _describe(found: Any | None, package: str, otherwise: str) -> str:

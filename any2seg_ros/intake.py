@@ -78,14 +78,31 @@ class Intake:
             arrival_ns: when it arrived, on a steady clock.
         """
         try:
-            frame = self._converters[modality](message)
-            _check_stamp(frame)
+            frame = self.read(modality, message)
         except Exception as error:  # noqa: BLE001  # whatever a message holds, the node lives on and reports it
-            kind, text = describe_problem(error, "refused")
-            self._synchronizer.reject(modality, text)
-            self._report(modality.value, kind, text)
-            return self.poll(arrival_ns)
-        return self._synchronizer.add(modality, frame, frame.stamp_ns, arrival_ns, frame.end_ns)
+            return self.refuse(modality, error, arrival_ns)
+        return self.add_frame(frame, arrival_ns)
+
+    def read(self, modality: Modality, message: Any) -> SensorFrame:
+        """Turn a message into a frame.
+
+        Raises:
+            Any2SegError, and whatever else a message leads the converters to.
+        """
+        frame = self._converters[modality](message)
+        _check_stamp(frame)
+        return frame
+
+    def add_frame(self, frame: SensorFrame, arrival_ns: int) -> list[Match[Modality, SensorFrame]]:
+        """Take a frame as if its message had arrived; give the matches that it completes, oldest first."""
+        return self._synchronizer.add(frame.modality, frame, frame.stamp_ns, arrival_ns, frame.end_ns)
+
+    def refuse(self, modality: Modality, error: Exception, arrival_ns: int) -> list[Match[Modality, SensorFrame]]:
+        """Count a message that cannot be read; give the matches whose waiting time is over."""
+        kind, text = describe_problem(error, "refused")
+        self._synchronizer.reject(modality, text)
+        self._report(modality.value, kind, text)
+        return self.poll(arrival_ns)
 
     def poll(self, now_ns: int) -> list[Match[Modality, SensorFrame]]:
         """Give the matches whose waiting time is over."""
@@ -94,6 +111,16 @@ class Intake:
     def states(self, now_ns: int) -> Mapping[Modality, StreamStatus]:
         """Tell how each sensor does."""
         return self._synchronizer.states(now_ns)
+
+    @property
+    def pending(self) -> int:
+        """Matches that wait for late frames."""
+        return self._synchronizer.pending
+
+    def enable(self, modality: Modality, *, enabled: bool) -> None:
+        """Use a sensor's frames from now on, or neither use nor wait for them; they are counted either way."""
+        change = self._synchronizer.enable if enabled else self._synchronizer.disable
+        change(modality)
 
     def notes(self) -> dict[Modality, dict[str, object]]:
         """What the sensors' decoders had to leave out, counted."""

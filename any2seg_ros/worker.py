@@ -28,12 +28,19 @@ class LatestWorker(Generic[T]):
     def __init__(self, work: Callable[[T], None], failed: Callable[[Exception], None], name: str) -> None:
         self._work = work
         self._failed = failed
+        self._handed = self._begun = 0
         self._slot: LatestSlot[T] = LatestSlot()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait for the running one to end, 0 or 1."""
+        return max(0, self._handed - self._slot.displaced - self._begun)
+
     def submit(self, job: T) -> bool:
         """Hand over a job; True if it took the place of one that had not begun. After stop it is let go."""
+        self._handed += not self._slot.closed
         return self._slot.put(job)
 
     def stop(self, timeout_s: float) -> bool:
@@ -44,6 +51,7 @@ class LatestWorker(Generic[T]):
 
     def _run(self) -> None:
         while (job := self._slot.take()) is not None:
+            self._begun += 1
             try:
                 self._work(job)
             except Exception as error:  # noqa: BLE001  # whatever it is, the node lives on and reports it

@@ -28,8 +28,9 @@ TORCH_FREE = ("errors", "frames", "config", "projection", "synchronizer", "fault
 
 ROS_PACKAGES = {"rclpy", "rcl_interfaces", "cv_bridge", "message_filters", "sensor_msgs_py", "tf2_ros", "launch"}
 ROS_PACKAGES |= {"launch_ros", "builtin_interfaces", "rosbags", "ament_index_python"}
-RCLPY_FILES = {f"any2seg_ros/{name}.py" for name in ("node", "parameters", "qos", "main", "compat", "tf_lookup")}
-RCLPY_SIM = ("any2seg_sim/live.py", "any2seg_sim/demo/")
+RCLPY_NAMES = ("node", "parameters", "qos", "main", "compat", "tf_lookup", "replay_online")
+RCLPY_FILES = {f"any2seg_ros/{name}.py" for name in RCLPY_NAMES}
+RCLPY_SIM = ("any2seg_sim/live.py", "any2seg_sim/demo/", "any2seg_sim/trial/")
 FORBIDDEN_CALLS = {"print", "exit", "eval", "exec"}
 BODY = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign, ast.AugAssign)
 
@@ -140,7 +141,7 @@ PLANTED = {
     "late torch": ("any2seg_ros/node.py", "def f():\n    import torch", "any2seg_ros imports torch"),
     "node sees simulator": ("any2seg_ros/node.py", "import any2seg_sim", "imports any2seg_sim"),
     "rclpy elsewhere": ("any2seg_ros/conversions.py", "import rclpy", "outside the files that may"),
-    "rclpy in replay": ("any2seg_ros/replay.py", "from rclpy.node import Node", "outside the files that may"),
+    "rclpy in replay": ("any2seg_ros/replay/play.py", "from rclpy.node import Node", "outside the files that may"),
     "rclpy in the renderer": ("any2seg_sim/tracer.py", "import rclpy", "outside the files that may"),
     "training imported": ("any2seg_core/trainer.py", "import training.train", "never packaged"),
     "relative": ("any2seg_core/model/segmentor.py", "from . import encoder", "relative import"),

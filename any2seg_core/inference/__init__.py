@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+from any2seg_core.inference.device import release_memory
+from any2seg_core.inference.fallback import EnduringSegmenter
 from any2seg_core.inference.segmenter import Segmenter, open_segmenter
 from any2seg_core.inference.upsample import label_pixels
 
-__all__ = ["Segmenter", "label_pixels", "open_segmenter"]
+__all__ = ["EnduringSegmenter", "Segmenter", "label_pixels", "open_segmenter", "release_memory"]

@@ -4,34 +4,38 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
 import torch
 
 from any2seg_core.config import UNTRAINED, ModelConfig, PreprocessConfig
 from any2seg_core.errors import CheckpointError, ConfigError, FrameError
-from any2seg_core.frames import DELIVER_CLASSES, CameraModel, Events, FrameSet, LabelMap, Modality, Points, SensorFrame
+from any2seg_core.frames import DELIVER_CLASSES, FrameSet, LabelMap, Modality
+from any2seg_core.inference.backends import Answer, open_backend
+from any2seg_core.inference.backends.store import FOLDER
 from any2seg_core.inference.cache import FeatureCache
 from any2seg_core.inference.device import choose_device, torch_errors_as_ours
+from any2seg_core.inference.made_up import made_up_frames
 from any2seg_core.inference.memory import FrameMemory
 from any2seg_core.inference.upsample import label_pixels
 from any2seg_core.model.checkpoint import CheckpointInfo, load_checkpoint
 from any2seg_core.model.segmentor import build_model
+from any2seg_core.model.shipped import find_checkpoint
 from any2seg_core.preprocess import Preprocessor, input_size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from torch import Tensor
     from typing_extensions import Self
 
     from any2seg_core.config import InferenceConfig
     from any2seg_core.errors import Any2SegError
-    from any2seg_core.frames import ClassTable, FrameData
-    from any2seg_core.model.segmentor import Any2Seg, Maps, Prediction
+    from any2seg_core.frames import ClassTable
+    from any2seg_core.model.segmentor import Any2Seg, Maps
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,13 +75,19 @@ class Segmenter:
         short_side_px: model input size in place of the checkpoint's; 0 keeps that.
         max_gap_s: longest step between frames over which the fused feature of a "temporal" model is remembered.
         cache: keep the encoded maps of each modality's newest frame, where modalities are encoded one by one.
+        backend: what runs the network: "torch", "compile", "onnxruntime" or "openvino".
+        precision: what it computes in: "fp32", "bf16" or "fp16".
+        graphs: folder of exported graphs to look at before the cache folder.
 
     Attributes:
         encoded: frames encoded so far.
         cache_hits: frames so far whose encoded maps were there already.
+        prepare_ns: time that the newest frame set took to become model input, nanoseconds.
 
     Raises:
-        ConfigError: the device is unknown or not there, or short_side_px is not a multiple of 32.
+        ConfigError: the device is unknown or not there, short_side_px is not a multiple of 32, or the backend does not
+            take this model, device or precision.
+        DependencyError, CheckpointError: see open_backend.
     """
 
     def __init__(
@@ -90,9 +100,13 @@ class Segmenter:
         short_side_px: int = 0,
         max_gap_s: float = 1.0,
         cache: bool = True,
+        backend: str = "torch",
+        precision: str = "fp32",
+        graphs: Path | None = None,
     ) -> None:
         self.encoded = 0
         self.cache_hits = 0
+        self.prepare_ns = 0
         self.device = choose_device(device)
         if threads > 0:
             torch.set_num_threads(threads)
@@ -104,19 +118,35 @@ class Segmenter:
             self._model = model.to(self.device).eval()
         self._memory = FrameMemory(round(max_gap_s * 1e9) if info.model.previous == "temporal" else 0)
         self._cache = FeatureCache(enabled=cache and model.shares_encoder)
-        self._predict = self._from_features if model.shares_encoder else self._from_pixels
+        self._predict = self._from_features
+        if model.shares_encoder:
+            self._backend = open_backend(
+                backend,
+                model,
+                info.model,
+                device=self.device,
+                precision=precision,
+                threads=threads,
+                graphs=graphs,
+            )
+        elif (backend, precision) == ("torch", "fp32"):
+            self._predict = self._from_pixels
+        else:
+            msg = (
+                f"inference.backend: found {backend} in {precision} for a model with fusion 'concat', expected torch "
+                "in fp32; only modalities that share the encoder run elsewhere"
+            )
+            raise ConfigError(msg)
 
     @classmethod
-    def load(
-        cls, path: Path, *, device: str = "auto", threads: int = 0, short_side_px: int = 0, cache: bool = True
-    ) -> Self:
-        """Load a checkpoint folder.
+    def load(cls, path: Path, **settings: Any) -> Self:
+        """Load a checkpoint folder; settings are the constructor's.
 
         Raises:
             CheckpointError, ConfigError, DependencyError: see load_checkpoint and the constructor.
         """
         model, info = load_checkpoint(path)
-        return cls(model, info, device=device, threads=threads, short_side_px=short_side_px, cache=cache)
+        return cls(model, info, graphs=path / FOLDER, **settings)
 
     @classmethod
     def untrained(
@@ -126,17 +156,17 @@ class Segmenter:
         preprocess: PreprocessConfig,
         *,
         seed: int = 0,
-        device: str = "auto",
-        threads: int = 0,
-        short_side_px: int = 0,
-        cache: bool = True,
+        **settings: Any,
     ) -> Self:
-        """Build a model with seeded random weights, for dry runs, timing and tests; its name is "untrained"."""
+        """Build a model with seeded random weights, for dry runs, timing and tests; its name is "untrained".
+
+        Settings are the constructor's.
+        """
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
             network = build_model(model, len(classes))
         info = CheckpointInfo(UNTRAINED, model, preprocess, classes)
-        return cls(network, info, device=device, threads=threads, short_side_px=short_side_px, cache=cache)
+        return cls(network, info, **settings)
 
     def segment(self, frame_set: FrameSet) -> LabelMap:
         """Label every pixel of the anchor.
@@ -147,7 +177,9 @@ class Segmenter:
             CheckpointError: the network's answer is not finite.
             ConfigError: memory does not suffice.
         """
+        begun_ns = time.perf_counter_ns()
         given = self._prepare(frame_set)
+        self.prepare_ns = time.perf_counter_ns() - begun_ns
         anchor = frame_set.frames[frame_set.anchor]
         with torch.inference_mode(), torch_errors_as_ours():
             circumstances = (given.size, frame_set.anchor, given.used)
@@ -173,7 +205,7 @@ class Segmenter:
 
     def warm_up(self, height: int, width: int) -> None:
         """Segment a made-up frame of every modality at this image size, so that the first real one is not late."""
-        self.segment(_made_up(self.modalities, height, width))
+        self.segment(made_up_frames(self.modalities, height, width))
         self.reset()
 
     def reset(self) -> None:
@@ -192,12 +224,18 @@ class Segmenter:
         stack = Preprocessor(self.preprocess, fresh or self.modalities)(frame_set)
         return _Input(used, size, known, fresh, stack.pixels)
 
-    def _from_features(self, given: _Input, previous: Maps | None) -> tuple[Prediction, dict[Modality, Maps]]:
+    def _from_features(self, given: _Input, previous: Maps | None) -> tuple[Answer, dict[Modality, Maps]]:
         """Fuse maps known before and fresh ones; the latter are given back."""
-        new = self._encode(given)
-        return self._fuse({**given.known, **new}, previous), new
+        self.cache_hits += len(given.known)
+        new: dict[Modality, Maps] = {}
+        if given.pixels is not None:
+            self.encoded += len(given.fresh)
+            slots = [self.modalities.index(modality) for modality in given.fresh]
+            new = dict(zip(given.fresh, self._backend.encode(given.pixels[0], slots), strict=True))
+        maps = {self.modalities.index(modality): feature for modality, feature in {**given.known, **new}.items()}
+        return self._backend.fuse_and_decode(maps, previous), new
 
-    def _from_pixels(self, given: _Input, previous: Maps | None) -> tuple[Prediction, dict[Modality, Maps]]:
+    def _from_pixels(self, given: _Input, previous: Maps | None) -> tuple[Answer, dict[Modality, Maps]]:
         """Run the model whole, for it has no maps of each modality."""
         slots = [self.modalities.index(modality) for modality in given.fresh]
         rows = cast("Tensor", given.pixels)[0].to(self.device)  # without a cache every frame is fresh
@@ -205,38 +243,12 @@ class Segmenter:
         pixels = rows.new_zeros(1, len(self.modalities), *rows.shape[1:])
         pixels[0, slots] = rows
         present = torch.tensor([[modality in given.fresh for modality in self.modalities]], device=self.device)
-        return self._model(pixels, present, previous), {}
+        prediction = self._model(pixels, present, previous)
+        return Answer(prediction.logits, prediction.state), {}
 
-    def _encode(self, given: _Input) -> dict[Modality, Maps]:
-        """Encode the fresh frames, a row of maps each."""
-        self.cache_hits += len(given.known)
-        if given.pixels is None:
-            return {}
-        rows = given.pixels[0].to(self.device)
-        self.encoded += len(rows)
-        # One image at a time is faster on a CPU, whose caches it fits, and slower on a GPU, which it cannot fill.
-        slots = torch.tensor([self.modalities.index(modality) for modality in given.fresh], device=self.device)
-        if self.device.type == "cpu":
-            return {
-                modality: self._model.encode(row[None], slot[None])
-                for modality, row, slot in zip(given.fresh, rows, slots, strict=True)
-            }
-        maps = self._model.encode(rows, slots)
-        # Copies, for a row kept as a part of its batch would hold all of that in memory.
-        return {
-            modality: tuple(feature[row : row + 1].clone() for feature in maps)
-            for row, modality in enumerate(given.fresh)
-        }
-
-    def _fuse(self, maps: Mapping[Modality, Maps], previous: Maps | None) -> Prediction:
-        rows = [maps[modality] for modality in self.modalities if modality in maps]
-        present = torch.tensor([[modality in maps for modality in self.modalities]], device=self.device)
-        features = tuple(torch.cat(level) for level in zip(*rows, strict=True))
-        return self._model.fuse_and_decode(features, present, previous)
-
-    def _check(self, prediction: Prediction, given: _Input) -> None:
+    def _check(self, prediction: Answer, given: _Input) -> None:
         """Refuse an answer that is not finite, naming who is to blame."""
-        if torch.isfinite(prediction.logits).all():
+        if torch.isfinite(prediction.logits.sum(dtype=torch.float64)):  # a sum is finite if all of it is
             return
         if given.pixels is not None and not torch.isfinite(given.pixels).all():
             fresh = ", ".join(modality.value for modality in given.fresh)
@@ -258,10 +270,12 @@ def open_segmenter(config: InferenceConfig, modalities: Sequence[Modality]) -> S
         modalities: what an untrained model is built for; a checkpoint knows its own.
 
     Raises:
-        ConfigError: no checkpoint is named, or the device is not there.
+        ConfigError: no checkpoint is named, or the device or the backend does not take it.
         CheckpointError: the checkpoint cannot be used.
+        DependencyError: the backend's package is not installed.
     """
-    where: dict[str, Any] = {"device": config.device, "threads": config.threads, "short_side_px": config.short_side_px}
+    names = ("device", "threads", "short_side_px", "backend", "precision")
+    where = {name: getattr(config, name) for name in names}
     if not config.checkpoint:
         msg = (
             "inference.checkpoint is empty, expected the folder of a checkpoint; set it, or set it to 'untrained' to "
@@ -269,7 +283,7 @@ def open_segmenter(config: InferenceConfig, modalities: Sequence[Modality]) -> S
         )
         raise ConfigError(msg)
     if config.checkpoint != UNTRAINED:
-        return Segmenter.load(Path(config.checkpoint).expanduser(), **where)
+        return Segmenter.load(find_checkpoint(config.checkpoint), **where)
     model = ModelConfig(modalities=[modality.value for modality in modalities])
     return Segmenter.untrained(model, DELIVER_CLASSES, PreprocessConfig(), **where)
 
@@ -279,20 +293,3 @@ def _with_short_side(preprocess: PreprocessConfig, short_side_px: int) -> Prepro
         return preprocess
     values = preprocess.model_dump() | {"short_side_px": short_side_px}
     return PreprocessConfig.from_mapping(values, source="segmenter")
-
-
-def _made_up(modalities: tuple[Modality, ...], height: int, width: int) -> FrameSet:
-    """Frames of every modality, as empty as they may be."""
-    picture = np.zeros((height, width, 3), np.uint8)
-    corner = np.zeros(1, np.uint16)
-    special: dict[Modality, FrameData] = {
-        Modality.DEPTH: np.ones((height, width), np.float32),
-        Modality.EVENT: Events(corner, corner, np.ones(1, np.uint8), np.zeros(1, np.int64), width, height),
-        Modality.LIDAR: Points(np.array([[0, 0, 10]], np.float32), np.ones(1, np.float32)),
-    }
-    frames = {
-        modality: SensorFrame(modality, 0, "", special.get(modality, picture), to_view=np.eye(4))
-        for modality in modalities
-    }
-    k = np.array([[width, 0, width / 2], [0, width, height / 2], [0, 0, 1]], np.float64)
-    return FrameSet(modalities[0], frames, view=CameraModel(width, height, k))

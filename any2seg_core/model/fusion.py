@@ -90,50 +90,30 @@ class ModalityFusion(nn.Module):
         columns = present.any(0).nonzero().squeeze(1)
         kept = present[:, columns]
         with torch.autocast(features.device.type, enabled=False):
-            stack = dense(_widened(features), present)  # (B, L, N, C)
-            share = kept.to(stack.dtype) / kept.sum(1, keepdim=True)  # (B, L): each present modality's part in a mean
-            weights = self._weigh(stack, share, _tokens(previous, (batch, channels, height, width), stack.dtype))
-            fused, chosen = self._fuse(stack, weights * share, kept)  # f_ma (B, N, C), M_I (B, N)
+            stack = dense(_widened(features), present)
+            weights = self.weigh(stack, kept, _tokens(previous, (batch, channels, height, width), stack.dtype))
+            fused, chosen = self.blend(stack, weights, kept)
         return Fused(
             feature=fused.to(features.dtype).reshape(batch, height, width, channels).permute(0, 3, 1, 2),
             weights=weights.new_zeros(present.shape).index_copy(1, columns, weights * kept),
             chosen=columns[chosen].reshape(batch, height, width),
         )
 
-    def _fuse(self, stack: Tensor, weights: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
-        """Balance and select; where there is no gradient to keep, in one pass over memory."""
+    def weigh(self, stack: Tensor, kept: Tensor, previous: Tensor | None = None) -> Tensor:
+        """Cosine with the anchor (B, L) of each modality in a stack (B, L, N, C), which is zero where not kept (B, L).
+
+        No shape here or in blend depends on values, so both can stand in an exported graph.
+        """
+        return self._weigh(stack, _share(kept, stack.dtype), previous)
+
+    def blend(self, stack: Tensor, weights: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
+        """Balance and select: f_ma (B, N, C) and M_I (B, N); without a gradient to keep, in one pass over memory."""
+        parts = weights * _share(kept, stack.dtype)
         if self._one_pass and fusion_kernel.fits(stack):
-            return fusion_kernel.select(stack, weights, kept, residual=self._residual, tiny=_TINY, tie=_TIE)
-        balanced = _weighted_sum(stack, weights)  # f_mb (B, N, C)
+            return fusion_kernel.select(stack, parts, kept, residual=self._residual, tiny=_TINY, tie=_TIE)
+        balanced = _weighted_sum(stack, parts)  # f_mb (B, N, C)
         selected, chosen = self._choose(stack, balanced, kept, self._temperature)  # f_ms (B, N, C), M_I (B, N)
         return self._aggregate(balanced, selected), chosen
-
-
-class MaxFusion(nn.Module):
-    """The largest value of the present modalities, channel by channel: a baseline.
-
-    Contract of ModalityFusion; all weigh 1, who gives most channels counts as chosen, and there is no t-1.
-    """
-
-    def forward(
-        self,
-        features: Tensor,
-        present: Tensor,
-        previous: Tensor | None = None,  # noqa: ARG002  (one signature)
-    ) -> Fused:
-        """Fuse the modalities of each sample; arguments and errors as ModalityFusion.forward."""
-        check_present(features, present)
-        channels, height, width = features.shape[1:]
-        columns = present.any(0).nonzero().squeeze(1)
-        absent = ~present[:, columns]
-        stack = dense(features, present).masked_fill(absent[:, :, None, None], -torch.inf)  # (B, L, N, C)
-        largest, giver = stack.max(1)  # (B, N, C)
-        given = torch.stack([(giver == column).sum(2) for column in range(len(columns))])  # (L, B, N)
-        return Fused(
-            feature=largest.reshape(len(present), height, width, channels).permute(0, 3, 1, 2),
-            weights=present.float(),
-            chosen=columns[given.argmax(0)].reshape(len(present), height, width),
-        )
 
 
 def correlation(features: Tensor, present: Tensor, fused: Tensor) -> Tensor:
@@ -180,6 +160,11 @@ def dense(features: Tensor, present: Tensor) -> Tensor:
     return rows.new_zeros(*kept.shape, *rows.shape[1:]).index_put(kept.nonzero(as_tuple=True), rows)
 
 
+def _share(kept: Tensor, dtype: torch.dtype) -> Tensor:
+    """Each present modality's part in a mean, (B, L)."""
+    return kept.to(dtype) / kept.sum(1, keepdim=True)
+
+
 def _widened(tensor: Tensor) -> Tensor:
     """Half precision as float32, anything else as it is."""
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
@@ -216,13 +201,19 @@ def _equal_weights(stack: Tensor, share: Tensor, previous: Tensor | None) -> Ten
 
 def _weighted_sum(stack: Tensor, weights: Tensor) -> Tensor:
     """(B, L, N, C) and (B, L) to (B, N, C)."""
-    return (weights.unsqueeze(1) @ stack.flatten(2)).view(len(stack), *stack.shape[2:])
+    return (weights.unsqueeze(1) @ stack.flatten(2)).reshape(stack[:, 0].shape)
 
 
 def _hard(stack: Tensor, balanced: Tensor, kept: Tensor, _temperature: float) -> tuple[Tensor, Tensor]:
     """Feature (B, N, C) of the modality most similar to the balanced one at each location, and its index (B, N)."""
     with torch.no_grad():
         chosen = _most_similar(_similarities(stack, balanced), kept)
+    if torch.compiler.is_compiling():  # runtimes have no fast gather; and gather has the faster way back
+        return functools.reduce(
+            lambda taken, index: torch.where((chosen == index).unsqueeze(2), stack[:, index], taken),
+            range(1, stack.shape[1]),
+            stack[:, 0],
+        ), chosen
     index = chosen[:, None, :, None].expand(-1, 1, -1, stack.shape[3])
     return stack.gather(1, index).squeeze(1), chosen
 

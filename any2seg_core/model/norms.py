@@ -51,7 +51,7 @@ class ModalityNorm(nn.Module):
         Raises:
             FrameError: the slots are not given, or not one per row.
         """
-        if slots is None or len(slots) != len(tokens):
+        if slots is None or slots.shape[0] != tokens.shape[0]:
             found = "no" if slots is None else len(slots)
             msg = f"encoder: found {found} slots for {len(tokens)} rows, expected one each: which modality a row is of"
             raise FrameError(msg)

@@ -19,7 +19,8 @@ from any2seg_core.frames import Modality, in_canonical_order
 from any2seg_core.model.backbones import build_encoder
 from any2seg_core.model.decoder import DecodeHead
 from any2seg_core.model.encoder import STRIDES
-from any2seg_core.model.fusion import Fused, MaxFusion, ModalityFusion, correlation
+from any2seg_core.model.fusion import Fused, ModalityFusion, correlation
+from any2seg_core.model.max_fusion import MaxFusion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

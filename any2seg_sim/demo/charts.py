@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Final
 
+from any2seg_ros.replay.show.charts import nice_ticks
 from any2seg_sim.demo.drawing import SENSOR_NAMES, Box, Dots, Drawing, Strokes, Text
 
 if TYPE_CHECKING:
@@ -55,14 +55,6 @@ def scale(low: float, high: float, start: float, end: float) -> Callable[[float]
     """Map low..high to start..end, holding what lies outside at the ends."""
     span = high - low or 1.0
     return lambda value: start + (min(max(value, low), high) - low) / span * (end - start)
-
-
-def nice_ticks(ceiling: float, about: int) -> list[float]:
-    """Choose round numbers from 0 up to the ceiling, about so many."""
-    rough = max(ceiling, 1e-9) / about
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= 0.999 * rough)
-    return [round(index * step, 9) for index in range(int(ceiling / step + 1e-9) + 1)]
 
 
 def time_axis(

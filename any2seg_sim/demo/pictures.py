@@ -13,7 +13,8 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from any2seg_core.config import UNTRAINED
 from any2seg_core.frames import UNLABELLED, Modality, subset_key
-from any2seg_sim.demo.drawing import LIGHT, SENSOR_NAMES, Theme, font_of
+from any2seg_ros.replay.show.theme import LIGHT, Theme
+from any2seg_sim.demo.drawing import SENSOR_NAMES, font_of
 from any2seg_sim.demo.record import read_picture
 
 if TYPE_CHECKING:

@@ -11,8 +11,6 @@ import base64
 import importlib
 import io
 import json
-import os
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -22,8 +20,10 @@ from PIL import Image
 from any2seg_core.errors import DependencyError
 from any2seg_core.frames import Modality
 from any2seg_core.metrics import AbsentClasses
+from any2seg_ros.replay.show.files import renamed_when_done
+from any2seg_ros.replay.show.theme import LIGHT, theme_css
 from any2seg_sim.demo.charts import NARROW_PX, latency_chart
-from any2seg_sim.demo.drawing import LIGHT, SENSOR_NAMES, theme_css
+from any2seg_sim.demo.drawing import SENSOR_NAMES
 from any2seg_sim.demo.pictures import Tile, legend_colours, moment_title, moments, seen_classes, strip, tiles
 from any2seg_sim.demo.record import read_picture
 from any2seg_sim.demo.summary import DemoReport, summarise, summary_table
@@ -31,8 +31,6 @@ from any2seg_sim.demo.timeline import timeline
 from any2seg_sim.demo.video import frames, write_video
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from any2seg_sim.demo.record import DemoRecord, OutputRecord
 
 __all__ = ["DemoReport", "summarise", "summary_table", "write_report"]
@@ -80,7 +78,7 @@ def write_report(
         _write(folder / "moments.png", _encoded(strip(record, moments(record)), "PNG"))
     if record.outputs and video:
         files["video"] = "overlay.mp4"
-        with _renamed_when_done(folder / "overlay.mp4") as unfinished:
+        with renamed_when_done(folder / "overlay.mp4") as unfinished:
             write_video(record, report, unfinished)
     report = replace(report, files=files)
     _write(folder / "report.html", _page(record, report, folder).encode())
@@ -172,16 +170,5 @@ def _encoded(image: Image.Image, kind: str) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> None:
-    with _renamed_when_done(path) as unfinished:
+    with renamed_when_done(path) as unfinished:
         unfinished.write_bytes(content)
-
-
-@contextmanager
-def _renamed_when_done(path: Path) -> Iterator[Path]:
-    """Offer a path beside the wanted one; rename it into place after success, remove it after failure."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield unfinished
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -13,7 +13,8 @@ from PIL import Image, ImageDraw
 
 from any2seg_core.config import UNTRAINED
 from any2seg_core.errors import DependencyError
-from any2seg_sim.demo.drawing import DARK, SENSOR_NAMES, font_of
+from any2seg_ros.replay.show.theme import DARK
+from any2seg_sim.demo.drawing import SENSOR_NAMES, font_of
 from any2seg_sim.demo.pictures import (
     DEAD,
     IDLE,

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from any2seg_core.errors import FrameError
-from any2seg_core.model.fusion import MaxFusion, ModalityFusion, correlation
+from any2seg_core.model.fusion import ModalityFusion, correlation
+from any2seg_core.model.max_fusion import MaxFusion
 
 SWITCHES = list(itertools.product([True, False], repeat=3))
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -77,6 +78,8 @@ def test_the_distributions_message_filters_are_preferred(packages):
 
 @pytest.mark.parametrize("source", [None, "", "raise RuntimeError('built for another Python')"])
 def test_an_empty_or_broken_package_is_stood_in_for(packages, source):
+    if source is None and importlib.util.find_spec("message_filters") is not None:
+        pytest.skip("Python passes over an empty folder where the real package is installed")
     packages("message_filters", source)
     packages("tf2_ros", source)
     assert compat.message_filters().Subscriber is compat.Subscriber
@@ -127,86 +130,3 @@ def test_a_cv_bridge_that_does_not_work_is_passed_over(packages, source):
     assert compat.cv_bridge() is None
     assert "cv_bridge" not in compat.colour_converters()
     assert compat.available()["cv_bridge"] in {"stand-in", "absent"}
-
-
-def test_filters_call_back_in_order_with_their_arguments():
-    heard = []
-    source = compat.SimpleFilter()
-    assert source.registerCallback(lambda *args: heard.append(("first", *args)), 1, 2) == 0
-    assert source.registerCallback(lambda *args: heard.append(("second", *args))) == 1
-    source.signalMessage("message")
-    assert heard == [("first", "message", 1, 2), ("second", "message")]
-
-
-class FakeNode:
-    def __init__(self):
-        self.calls = []
-
-    def create_subscription(self, *args, **kwargs):
-        self.calls.append((args, kwargs))
-        return SimpleNamespace(qos_profile="the profile", destroyed=False)
-
-
-def test_a_subscriber_subscribes_and_passes_on():
-    node, heard = FakeNode(), []
-    subscriber = compat.Subscriber(node, int, "/camera", qos_profile="q", callback_group="g")
-    (args, kwargs) = node.calls[0]
-    assert args == (int, "/camera", subscriber.callback)
-    assert kwargs == {"qos_profile": "q", "callback_group": "g"}
-    subscriber.registerCallback(heard.append)
-    args[2]("message")
-    assert heard == ["message"]
-    assert (subscriber.getTopic(), subscriber.topic, subscriber.qos_profile) == ("/camera", "/camera", "the profile")
-    with pytest.raises(AttributeError):
-        _ = subscriber.no_such_attribute
-    compat.Subscriber(node, int, "/camera")
-    assert node.calls[1][1] == {"qos_profile": 10}
-
-
-def stamped(name, sec):
-    time_class = pytest.importorskip("builtin_interfaces.msg").Time
-    return SimpleNamespace(name=name, header=SimpleNamespace(stamp=time_class(sec=sec, nanosec=5)))
-
-
-def at(sec, nanosec=5):
-    return pytest.importorskip("rclpy.time").Time(seconds=sec, nanoseconds=nanosec, clock_type=clock_type())
-
-
-def clock_type():
-    return pytest.importorskip("rclpy.clock").ClockType.ROS_TIME
-
-
-def test_a_cache_finds_messages_by_time():
-    source, heard = compat.SimpleFilter(), []
-    cache = compat.Cache(source, cache_size=3)
-    cache.registerCallback(heard.append)
-    assert (cache.getLast(), cache.getOldestTime(), cache.getLastestTime()) == (None, None, None)
-    messages = [stamped(name, sec) for name, sec in (("a", 1), ("b", 2), ("c", 3), ("d", 4))]
-    for message in messages:
-        source.signalMessage(message)
-    assert [message.name for message in heard] == ["a", "b", "c", "d"]
-    assert (cache.getOldestTime(), cache.getLastestTime()) == (at(2), at(4))
-    assert [message.name for message in cache.getInterval(at(2), at(3))] == ["b", "c"]
-    assert cache.getInterval(at(2, 6), at(3, 4)) == []
-    assert (cache.getElemAfterTime(at(3)).name, cache.getElemBeforeTime(at(3)).name) == ("c", "c")
-    assert (cache.getElemAfterTime(at(3, 6)).name, cache.getElemBeforeTime(at(3, 4)).name) == ("d", "b")
-    assert (cache.getElemAfterTime(at(5)), cache.getElemBeforeTime(at(1))) == (None, None)
-    assert cache.getLast().name == "d"
-
-
-def test_a_cache_of_messages_without_header():
-    pytest.importorskip("rclpy")
-    source = compat.SimpleFilter()
-    strict, lenient = compat.Cache(source), compat.Cache(source, 2, allow_headerless=True)
-    source.signalMessage("bare")
-    assert strict.getLast() is None
-    assert lenient.getLast() == "bare"
-    assert lenient.getLastestTime().clock_type == clock_type()
-
-
-def test_a_cache_takes_rclpy_times_as_stamps():
-    source = compat.SimpleFilter()
-    cache = compat.Cache(source)
-    message = SimpleNamespace(header=SimpleNamespace(stamp=at(7)))
-    source.signalMessage(message)
-    assert cache.getElemAfterTime(at(7)) is message

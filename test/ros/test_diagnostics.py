@@ -12,18 +12,8 @@ import pytest
 from any2seg_core.errors import FrameError
 from any2seg_core.frames import DELIVER_CLASSES, Absence, LabelMap, Modality
 from any2seg_core.synchronizer import StreamState, StreamStatus
-from any2seg_ros.diagnostics import (
-    ERROR,
-    INFERENCE,
-    OK,
-    STALE,
-    WARN,
-    Health,
-    ThrottledLog,
-    describe_problem,
-    fill_diagnostics,
-    fill_output_status,
-)
+from any2seg_ros.diagnostics import INFERENCE, Health, ThrottledLog, describe_problem
+from any2seg_ros.statuses import ERROR, OK, STALE, WARN, fill_diagnostics, fill_output_status
 
 SECOND = 10**9
 

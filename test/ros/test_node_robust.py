@@ -30,7 +30,7 @@ def test_an_unforeseen_error_in_a_sensors_callback_is_counted_and_the_others_ans
     def converter(_):
         return {}["encoding"]
 
-    node._pipeline.intake._converters[Modality.RGB] = converter
+    node._session.pipeline.intake._converters[Modality.RGB] = converter
     assert robot.drive_until(lambda: any(u == "depth+event+lidar" for u, _ in robot.used_sets()), SENSORS)
     assert robot.wait(lambda: "problem.unexpected KeyError" in robot.health("rgb")[2])
     logged = re.findall(
@@ -41,7 +41,7 @@ def test_an_unforeseen_error_in_a_sensors_callback_is_counted_and_the_others_ans
 
 def test_an_unforeseen_error_in_a_timer_is_counted_and_the_node_goes_on(started):
     node, robot = started
-    poll = node._pipeline.intake.poll
+    poll = node._session.pipeline.intake.poll
     failures = iter([ZeroDivisionError("once")])
 
     def failing(now_ns):
@@ -49,24 +49,24 @@ def test_an_unforeseen_error_in_a_timer_is_counted_and_the_node_goes_on(started)
             raise error
         return poll(now_ns)
 
-    node._pipeline.intake.poll = failing
-    assert robot.wait(lambda: node._pipeline.health.problems["synchronizer: unexpected ZeroDivisionError"] == 1)
+    node._session.pipeline.intake.poll = failing
+    assert robot.wait(lambda: node._session.pipeline.health.problems["synchronizer: unexpected ZeroDivisionError"] == 1)
     assert robot.drive_until(lambda: robot.heard.labels, SENSORS)
 
 
 def test_an_unforeseen_error_of_the_model_is_told_as_such_and_ends_with_the_next_answer(started):
     node, robot = started
-    segment = node._segmenter.segment
+    segment = node._session.segmenter.segment
 
     def failing(_):
         raise RuntimeError("kernel launch failed")
 
-    node._segmenter.segment = failing
+    node._session.segmenter.segment = failing
     assert robot.drive_until(lambda: (robot.health("inference") or [b""])[0] == b"\x02", SENSORS)
     _, text, values = robot.health("inference")
     assert text.startswith("no answer: kernel launch failed (")
     assert int(values["problem.unexpected RuntimeError"]) >= 1
-    node._segmenter.segment = segment
+    node._session.segmenter.segment = segment
     assert robot.drive_until(lambda: robot.health("inference")[0] != b"\x02", SENSORS)
 
 
@@ -82,15 +82,18 @@ def test_a_robot_that_lost_all_sensors_is_blind_and_that_is_an_error(started):
 def test_callbacks_under_way_when_the_node_is_taken_down_do_nothing(started, step):
     node, robot = started
     assert robot.drive_until(lambda: robot.heard.labels, SENSORS)
+    session = node._session
     getattr(node, step)()
-    received = node._pipeline.intake.states(0)[Modality.RGB].received if node._pipeline else 0
-    for callback in (node._poll, node._publish_diagnostics, lambda: node._clock_jumped(None)):
+    received = session.pipeline.intake.states(0)[Modality.RGB].received
+    cleared = []
+    for callback in (session.poll, session.tell_health, lambda: session.forget("late", lambda: cleared.append(True))):
         callback()
-    node._frame_came(Modality.RGB, image(robot))
-    node._camera_info_came(Modality.RGB, None)
-    if node._pipeline:
-        assert node._pipeline.intake.states(0)[Modality.RGB].received == received
-        assert not any("unexpected" in kind for kind in node._pipeline.health.problems)
+    node._clock_jumped(None)
+    session.take(Modality.RGB, image(robot))
+    session.see_camera_info(Modality.RGB, None)
+    assert session.pipeline.intake.states(0)[Modality.RGB].received == received
+    assert not any("unexpected" in kind for kind in session.pipeline.health.problems)
+    assert cleared == []
 
 
 def test_nothing_is_published_and_nobody_listens_once_the_node_is_inactive(started):
@@ -98,7 +101,7 @@ def test_nothing_is_published_and_nobody_listens_once_the_node_is_inactive(start
     assert robot.drive_until(lambda: robot.heard.labels, SENSORS)
     node.trigger_deactivate()
     assert state(node) == INACTIVE
-    assert node._worker is None
+    assert node._session.worker is None
     assert robot.wait(lambda: not any(port.get_subscription_count() for port in robot.ports.values()))
     time.sleep(0.1)
     before = len(robot.heard.diagnostics)
@@ -115,7 +118,7 @@ def test_a_library_that_fails_at_configure_is_told_and_the_node_can_be_configure
         raise OSError("no space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "open_segmenter", failing)
+        patch.setattr(module, "EnduringSegmenter", failing)
         assert not node.start()
     assert state(node) == UNCONFIGURED
     errors = capfd.readouterr().err
@@ -143,7 +146,7 @@ def test_a_failed_activation_takes_everything_back_and_can_be_tried_again(stage,
     assert state(node) == INACTIVE
     assert "not activated: no such package" in capfd.readouterr().err
     assert (len(list(node.subscriptions)), len(list(node.timers))) == known
-    assert (node._worker, node._undo_activate) == (None, [])
+    assert (node._session.worker, node._sensors) == (None, {})
     node.trigger_activate()
     assert state(node) == ACTIVE
 
@@ -157,7 +160,7 @@ def test_taking_the_node_down_gives_everything_back(stage):
         node.trigger_cleanup()
         gc.collect()
         assert [len(list(things)) for things in (node.publishers, node.subscriptions, node.timers)] == before
-        assert (node._segmenter, node._pipeline, node._outputs) == (None, None, None)
+        assert (node._session, node._tf) == (None, None)
 
 
 def test_a_jump_of_the_clock_clears_frames_and_transforms(started):
@@ -167,7 +170,7 @@ def test_a_jump_of_the_clock_clears_frames_and_transforms(started):
     node._tf.clear = lambda: cleared.append(True)
     node._clock_jumped(None)
     assert cleared == [True]
-    assert node._pipeline.intake._synchronizer.last_reset == "clock jumped back"
+    assert node._session.pipeline.intake._synchronizer.last_reset == "clock jumped back"
     count = len(robot.heard.labels)
     assert robot.drive_until(lambda: len(robot.heard.labels) > count, SENSORS)
 
@@ -188,8 +191,8 @@ def test_with_simulated_time_that_stands_still_sensors_that_die_are_still_seen_t
 def test_sensors_that_the_checkpoint_does_not_know_are_named(stage, monkeypatch, capfd):
     from any2seg_ros import node as module
 
-    opened = module.open_segmenter
-    monkeypatch.setattr(module, "open_segmenter", lambda config, _: opened(config, [Modality.RGB]))
+    opened = module.EnduringSegmenter
+    monkeypatch.setattr(module, "EnduringSegmenter", lambda config, _: opened(config, [Modality.RGB]))
     node = stage.segmentation_node(name="rgb_only")
     assert node.start()
     assert "not subscribed to depth, event, lidar: checkpoint 'untrained' lacks it" in capfd.readouterr().err
@@ -216,3 +219,11 @@ def test_label_meanings_are_latched_where_vision_msgs_is_installed(stage, monkey
     assert node.set_parameters([Parameter("output.confidence_floor", value=0.25)])[0].successful
     assert robot.wait(lambda: len(heard) > 1)
     assert [values["threshold"] for values in filled] == [0.0, 0.25]
+    # With every output too, if asked, under its header.
+    assert robot.drive_until(lambda: robot.heard.labels, SENSORS)
+    assert len(filled) == 2
+    assert node.set_parameters([Parameter("output.label_info_with_labels", value=True)])[0].successful
+    assert robot.drive_until(lambda: len(filled) >= 5, SENSORS)
+    stamps, told = robot.stamps(), [(values["frame_id"], values["stamp_ns"]) for values in filled[2:4]]
+    assert {frame_id for frame_id, _ in told} == {"camera"}
+    assert {stamp for _, stamp in told} <= set(stamps)

@@ -139,3 +139,20 @@ def test_frames_are_not_held_once_they_are_answered():
     del frames
     assert wait(lambda: gc.collect() is not None and alive() is None)
     assert worker.stop(5)
+
+
+def test_the_queue_is_as_long_as_what_waits_for_the_running_job(model, worker):
+    assert worker.waiting == 0
+    worker.submit(1)
+    begin(model)
+    assert worker.waiting == 0
+    for job in (2, 3):
+        worker.submit(job)
+        assert worker.waiting == 1, "only the newest waits"
+    model.may_end.release()
+    begin(model)
+    assert worker.waiting == 0
+    model.may_end.release()
+    assert worker.stop(5)
+    worker.submit(4)
+    assert worker.waiting == 0

@@ -17,9 +17,11 @@ from PIL import Image
 from any2seg_core.errors import DependencyError, FrameError
 from any2seg_core.frames import ClassTable, Modality
 from any2seg_core.metrics import AbsentClasses
+from any2seg_ros.replay.show.charts import nice_ticks
+from any2seg_ros.replay.show.theme import DARK, LIGHT
 from any2seg_sim.demo import report as report_module
-from any2seg_sim.demo.charts import latency_chart, nice_ticks
-from any2seg_sim.demo.drawing import DARK, LIGHT, hatch
+from any2seg_sim.demo.charts import latency_chart
+from any2seg_sim.demo.drawing import hatch
 from any2seg_sim.demo.pictures import moments, overlay, seen_classes, sensor_tile, tiles
 from any2seg_sim.demo.record import DemoRecord, Fault, OutputRecord, read_picture
 from any2seg_sim.demo.report import summarise, summary_table, write_report
