@@ -1,80 +1,32 @@
 # Copyright 2026 The any2seg authors
 # SPDX-License-Identifier: Apache-2.0
-"""The launch file, where launch and launch_ros are installed (they come with a ROS distribution, not from PyPI)."""
+"""segmentation.launch.py: arguments, rigs and files become the node's command line, where launch is installed."""
 
-import importlib.util
-import itertools
+import runpy
 import sys
-from collections import defaultdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import yaml
 
-# Not "launch": from the repository's root, its folder of that name imports as an empty package.
-actions = pytest.importorskip("launch.actions")
-launch_ros = pytest.importorskip("launch_ros.actions")
-
-PATH = Path(__file__).resolve().parents[2] / "launch" / "segmentation.launch.py"
-
-
-@pytest.fixture
-def launch_file(monkeypatch):
-    for name in ("VIRTUAL_ENV", "ROS_DISTRO", "FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"):
-        monkeypatch.delenv(name, raising=False)
-    spec = importlib.util.spec_from_file_location("segmentation_launch", PATH)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+_KIT = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("launch_kit.py"))))
+FOLDER, actions = _KIT.FOLDER, _KIT.actions
+defaults, parameters, remaps = _KIT.defaults, _KIT.parameters, _KIT.remaps
+load, launch_file, simulation = _KIT.load, _KIT.launch_file, _KIT.simulation
+entities, started = _KIT.entities, _KIT.started
 
 
-@pytest.fixture
-def started(launch_file):
-    """Give the command line that arguments lead to, with the contents of the parameter file made of them."""
-
-    def command(**given):
-        from launch import LaunchContext
-
-        context = LaunchContext()
-        context.launch_configurations.update(given)
-        for argument in launch_file.arguments():
-            argument.execute(context)
-        (node,) = launch_file.segmentation_node(context)
-        node._perform_substitutions(context)
-        # What launch_ros fills in while it executes: the arguments that stand for the node's name and namespace.
-        context.extend_locals({"ros_specific_arguments": defaultdict(str)})
-        return ["".join(part.perform(context) for part in word) for word in node.cmd]
-
-    return command
-
-
-def made_parameters(command):
-    """The parameters that the launch file itself sets."""
-    import yaml
-
-    files = [Path(after) for before, after in itertools.pairwise(command) if before == "--params-file"]
-    made = [file for file in files if file.name != "segmentation.yaml"]
-    return [next(iter(yaml.safe_load(file.read_text()).values()))["ros__parameters"] for file in made]
-
-
-def defaults(launch_file):
-    from launch import LaunchContext
-
-    entities = launch_file.generate_launch_description().entities
-    arguments = [entity for entity in entities if isinstance(entity, actions.DeclareLaunchArgument)]
-    return {one.name: "".join(part.perform(LaunchContext()) for part in one.default_value) for one in arguments}
-
-
-def test_every_argument_is_described_and_has_a_default(launch_file):
-    assert {"params_file", "checkpoint", "namespace", "python", "rgb_image_topic"} <= set(defaults(launch_file))
-    assert all(len(argument.description) > 10 for argument in launch_file.arguments())
+@pytest.mark.parametrize("name", ["segmentation", "simulation"])
+def test_every_argument_is_described_and_has_a_default(load, name):
+    assert len(defaults(load(name))) > 6
+    assert all(len(argument.description) > 10 for argument in load(name).arguments())
 
 
 def test_the_files_it_names_exist(launch_file):
-    found = defaults(launch_file)
-    assert found["params_file"].endswith("config/segmentation.yaml")
-    assert found["fastdds_profile"].endswith("config/fastdds.xml")
-    assert Path(found["params_file"]).is_file()
-    assert Path(found["fastdds_profile"]).is_file()
+    assert Path(defaults(launch_file)["fastdds_profile"]).name == "fastdds.xml"
+    assert Path(defaults(launch_file)["fastdds_profile"]).is_file()
+    assert {"ouster", "zed"} <= set(launch_file.rig_names())
 
 
 def test_the_arguments_reach_the_node(started):
@@ -82,17 +34,18 @@ def test_the_arguments_reach_the_node(started):
         checkpoint="untrained", namespace="robot1", name="eyes", rgb_image_topic="/cam/image", python="/venv/bin/python"
     )
     assert command[:3] == ["/venv/bin/python", "-m", "any2seg_ros.main"]
-    assert {"rgb/image:=/cam/image", "lidar/points:=lidar/points"} <= set(command)
-    assert made_parameters(command) == [{"inference.checkpoint": "untrained"}]
+    assert remaps(command) == {**{topic: topic for topic in remaps(command)}, "rgb/image": "/cam/image"}
+    assert parameters(command)["inference.checkpoint"] == "untrained"
 
 
-def test_what_no_argument_says_is_left_to_the_params_file(started):
-    assert made_parameters(started()) == []
+def test_without_rig_and_params_file_the_packages_own_file_decides(started):
+    own = yaml.safe_load((FOLDER.parent / "config" / "segmentation.yaml").read_text())["/**"]["ros__parameters"]
+    assert parameters(started()) == own
 
 
 def test_overrides_keep_their_types(started):
-    (found,) = made_parameters(started(checkpoint="123", autostart="False", use_sim_time="true"))
-    assert found == {"inference.checkpoint": "123", "autostart": False, "use_sim_time": True}
+    found = parameters(started(checkpoint="123", autostart="False", use_sim_time="true"))
+    assert (found["inference.checkpoint"], found["autostart"], found["use_sim_time"]) == ("123", False, True)
 
 
 def test_an_override_of_the_wrong_type_stops_the_launch(started):
@@ -100,9 +53,70 @@ def test_an_override_of_the_wrong_type_stops_the_launch(started):
         started(autostart="maybe")
 
 
+def test_further_parameters_win_over_all_and_keep_their_types(started):
+    given = "{inference.checkpoint: '7', output.confidence_floor: 0.5, sync.anchors: [lidar], sync.queue_limit: 9}"
+    found = parameters(started(rig="robot_ground", checkpoint="other", parameters=given))
+    assert {name: found[name] for name in yaml.safe_load(given)} == yaml.safe_load(given)
+    with pytest.raises(TypeError, match="found 'much', expected YAML such as"):
+        started(parameters="much")
+
+
 def test_a_params_file_that_is_not_there_stops_the_launch(started):
     with pytest.raises(FileNotFoundError, match=r"found no file '/no/such\.yaml', expected a YAML file"):
         started(params_file="/no/such.yaml")
+
+
+def test_a_rig_brings_its_topics_and_parameters_in_their_types(started):
+    command = started(rig="zed")
+    told = yaml.safe_load((FOLDER.parent / "config" / "rigs" / "zed.yaml").read_text())
+    assert parameters(command) == told["parameters"]
+    assert {name: remaps(command)[name] for name in told["topics"]} == told["topics"]
+    assert remaps(command)["lidar/points"] == "lidar/points"
+
+
+def test_rigs_are_joined_and_an_argument_wins_over_them(started):
+    command = started(rig="realsense_d4xx, ouster,prophesee", lidar_points_topic="/other/points")
+    found = parameters(command)
+    assert found["modalities"] == ["rgb", "depth", "lidar", "event"]
+    assert (found["rgb.reliability"], found["lidar.reliability"]) == ("reliable", "best_effort")
+    assert remaps(command)["lidar/points"] == "/other/points"
+    assert remaps(command)["event/events"] == "event_camera/events"
+
+
+def test_the_params_file_wins_over_the_rig(started, tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("segmentation_node: {ros__parameters: {lidar.max_age_s: 0.5}}")
+    found = parameters(started(rig="ouster", params_file=str(file)))
+    assert (found["lidar.max_age_s"], found["lidar.time_field"]) == (0.5, "t")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("topics: {rgb/images: a}", "'rgb/images', expected sections topics and parameters, and topics rgb/image,"),
+        ("/**: {ros__parameters: {}}", r"'/\*\*', expected sections topics and parameters"),
+        ("[1, 2]", "found no mapping"),
+        ("topics: [rgb/image]", "found no mapping"),
+    ],
+)
+def test_a_rig_that_is_none_stops_the_launch(started, tmp_path, text, expected):
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    with pytest.raises(ValueError, match=expected):
+        started(rig=str(file))
+
+
+def test_an_unknown_rig_and_rigs_that_contradict_each_other_stop_the_launch(started):
+    with pytest.raises(FileNotFoundError, match=r"expected the path of a \.yaml file or one of davis, hesai"):
+        started(rig="kinect")
+    with pytest.raises(ValueError, match="found lidar/points = ouster/points and velodyne_points, expected one value"):
+        started(rig="ouster,velodyne")
+
+
+def test_tf_of_the_namespace_is_heard_only_if_asked_for(started):
+    assert "/tf" not in remaps(started(namespace="robot1"))
+    found = remaps(started(namespace="robot1", namespaced_tf="true"))
+    assert (found["/tf"], found["/tf_static"]) == ("tf", "tf_static")
 
 
 def test_an_activated_virtual_environment_is_where_torch_is_looked_for(launch_file, monkeypatch, tmp_path):
