@@ -8,6 +8,7 @@ sides, lie in a map of their own and only dim. What moves is drawn into the map 
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
@@ -134,25 +135,36 @@ class SkyMap:
     """Keeps the heights of a street, with what moves in it."""
 
     def __init__(self, still: Mesh) -> None:
-        corners = still.vertices[still.faces]
-        x_m, y_m, shape, cell_m = _extent(corners[np.isin(still.label, _ROADWAY)] if len(still) else corners)
-        grids = [np.full(shape, _EMPTY, np.float32) for _ in range(2)]
-        self.heights = Heights(grids[0], grids[1], x_m, y_m, 1.0 / cell_m)
-        self._raise(corners[~np.isin(still.label, _IGNORED)], grids[0])
-        self._raise(corners[np.isin(still.label, _CROWNS)], grids[1])
-        self._still = grids[0].copy()
+        found = _standing(still)
+        # What moves is drawn into this map's own copy.
+        self.heights, self._still = found._replace(solid=found.solid.copy()), found.solid
         self._changed = np.zeros(0, np.int64)
-
-    def _raise(self, triangles: NDArray[np.float32], grid: NDArray[np.float32]) -> NDArray[np.int64]:
-        heights = self.heights
-        changed: NDArray[np.int64] = _raise_to(triangles, heights.x_m, heights.y_m, heights.per_m, grid)
-        return changed
 
     def set_movers(self, movers: Mesh | None) -> None:
         """Replace what moves."""
         grid = self.heights.solid
         grid.reshape(-1)[self._changed] = self._still.reshape(-1)[self._changed]
-        self._changed = np.zeros(0, np.int64) if movers is None else self._raise(movers.vertices[movers.faces], grid)
+        self._changed = (
+            np.zeros(0, np.int64) if movers is None else _raise(self.heights, movers.vertices[movers.faces], grid)
+        )
+
+
+@functools.lru_cache(maxsize=1)
+def _standing(still: Mesh) -> Heights:
+    """Map what stands still once for all who look at it; nobody may change the maps."""
+    corners = still.vertices[still.faces]
+    x_m, y_m, shape, cell_m = _extent(corners[np.isin(still.label, _ROADWAY)] if len(still) else corners)
+    solid, crown = (np.full(shape, _EMPTY, np.float32) for _ in range(2))
+    heights = Heights(solid, crown, x_m, y_m, 1.0 / cell_m)
+    _raise(heights, corners[~np.isin(still.label, _IGNORED)], solid)
+    _raise(heights, corners[np.isin(still.label, _CROWNS)], crown)
+    return heights
+
+
+def _raise(heights: Heights, triangles: NDArray[np.float32], grid: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Lift the cells of a map to triangles (N, 3, 3) above them; give the flat indices of what changed."""
+    changed: NDArray[np.int64] = _raise_to(triangles, heights.x_m, heights.y_m, heights.per_m, grid)
+    return changed
 
 
 def _extent(corners: NDArray[np.float32]) -> tuple[float, float, tuple[int, int], float]:

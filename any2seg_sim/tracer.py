@@ -8,6 +8,7 @@ every moment. A ray is sent through both and keeps the nearer hit.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -96,15 +97,16 @@ class Tracer:
 
     def __init__(self, still: Mesh) -> None:
         self._still = still
-        self._still_scene = _embree_scene(still)
+        self._still_scene = _resident(still)
         self._mover_scene: EmbreeScene | None = None
+        self._mover_rows = _Rows()
         self._tables = _tables(still)
         self._show(len(still), len(still.vertices))
 
     def set_movers(self, movers: Mesh | None) -> None:
         """Replace what moves."""
         still = self._still
-        self._mover_scene = None if movers is None else _embree_scene(movers)
+        self._mover_scene = None if movers is None else _embree_scene(movers, self._mover_rows)
         counts = len(still), len(still.vertices)
         if movers is not None:
             later = movers.faces + np.int32(counts[1])
@@ -152,9 +154,36 @@ class Tracer:
         return np.asarray(hit, np.bool_)
 
 
-def _embree_scene(mesh: Mesh) -> EmbreeScene:
+class _Rows:
+    """Faces as embreex reads them fastest, kept as long as they stay the same.
+
+    It takes numbers out of arrays one by one as Python objects: arrays that hold such objects already, rows of indices
+    being tuples, save half of the time.
+    """
+
+    def __init__(self) -> None:
+        self._faces = np.zeros((0, 3), np.int32)
+        self._rows = np.zeros(0, object)
+
+    def of(self, faces: NDArray[np.int32]) -> NDArray[np.object_]:
+        """Give faces (F, 3) as an array (F,) of tuples; between two moments mostly the vertices change alone."""
+        if not np.array_equal(faces, self._faces):
+            self._faces = faces
+            self._rows = np.fromiter(zip(*faces.T.tolist(), strict=True), object, len(faces))
+        return self._rows
+
+
+def _embree_scene(mesh: Mesh, rows: _Rows) -> EmbreeScene:
     scene = EmbreeScene()
-    TriangleMesh(scene, mesh.vertices, mesh.faces)
+    TriangleMesh(scene, mesh.vertices.astype(object), rows.of(mesh.faces))
+    return scene
+
+
+@functools.lru_cache(maxsize=1)
+def _resident(still: Mesh) -> EmbreeScene:
+    """Build what stands still once for all who look at it, under whatever weather."""
+    scene = EmbreeScene()
+    TriangleMesh(scene, still.vertices, still.faces)
     return scene
 
 

@@ -144,7 +144,8 @@ def _puddles(rng: np.random.Generator, street: Street) -> list[Mesh]:
     parts = []
     for s in np.arange(float(rng.uniform(8.0, 24.0)), street.path.length - 8.0, 13.0):
         reach = 1.0 + 0.22 * np.sin(2 * turn + rng.uniform(0, 6)) + 0.12 * np.sin(3 * turn + rng.uniform(0, 6))
-        x, y = float(rng.uniform(1.0, 1.9)) * reach * np.cos(turn), float(rng.uniform(0.45, 0.75)) * reach * np.sin(turn)
+        x = float(rng.uniform(1.0, 1.9)) * reach * np.cos(turn)
+        y = float(rng.uniform(0.45, 0.75)) * reach * np.sin(turn)
         pool = panel([(float(a), float(b), _PUDDLE_Z) for a, b in zip(x, y, strict=True)], water)
         offset = float(rng.choice((-1.0, 1.0))) * float(rng.uniform(2.0, 3.6))
         parts.append(on_road(street.path, pool, float(s), offset))
