@@ -26,12 +26,12 @@ ifdef ROS_DISTRO
 # The distribution's rclpy is built for the system's Python.
 PYTHON ?= /usr/bin/python3
 VENV_FLAGS := --system-site-packages
-EXTRAS := sim,replay,train,test
+EXTRAS := sim,replay,train,backends,test
 else
 PYTHON ?= $(shell for p in python3.12 python3.11 python3.10 python3; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null && { echo $$p; break; }; done)
 VENV_FLAGS :=
-EXTRAS := ros,sim,replay,train,test
+EXTRAS := ros,sim,replay,train,backends,test
 endif
 
 .PHONY: help demo test docs bench clean

@@ -21,6 +21,8 @@ EXTRAS = {
     "replay": ["rosbags>=0.11", "mcap>=1.1", "av>=14", "jinja2>=3", "tqdm>=4"],
     # Recordings to scrub through: .rrd export.
     "rerun": ["rerun-sdk>=0.23"],
+    # Other runtimes for the same model: the exchange format and its exporter, two engines.
+    "backends": ["onnx>=1.16", "onnxscript>=0.3", "onnxruntime>=1.18", "openvino>=2024.4"],
     # Training and scoring: several GPUs and mixed precision, the curves, the plots.
     "train": ["accelerate>=1", "tensorboard>=2.15", "matplotlib>=3.8", "tqdm>=4"],
     # The real rclpy, for machines without a ROS distribution, and what reads Bayer and YUV where cv_bridge is not.

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import SegformerConfig, SegformerForSemanticSegmentation
 
+from any2seg_core.model.encoder import MIT_VARIANTS
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -95,9 +97,16 @@ def literal_fusion(maps: Tensor) -> Tensor:
 class PlainAny2Seg(nn.Module):
     """The same network put together from transformers: a pass per sensor, MFF per stage, its head, full-size argmax."""
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, backbone: str = "mit_b0", width: int = 256) -> None:
         super().__init__()
-        self.donor = SegformerForSemanticSegmentation(SegformerConfig(num_labels=classes, decoder_hidden_size=256))
+        variant = MIT_VARIANTS[backbone]
+        config = SegformerConfig(
+            num_labels=classes,
+            decoder_hidden_size=width,
+            depths=list(variant.depths),
+            hidden_sizes=list(variant.widths),
+        )
+        self.donor = SegformerForSemanticSegmentation(config)
 
     def forward(self, pixels: Tensor, size: tuple[int, int]) -> Tensor:
         """Labels (H, W) uint8 from pixels (1, M, 3, h, w)."""

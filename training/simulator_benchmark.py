@@ -10,11 +10,11 @@ smoothed outlines, no windows, no mirrors, no rain.
 from __future__ import annotations
 
 import itertools
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from bench_measure import summary, timed
 from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 
@@ -26,8 +26,6 @@ from any2seg_sim.simulation import render_moments
 from any2seg_sim.suite import SensorSuite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from any2seg_sim.simulation import Moment
@@ -244,23 +242,14 @@ def simulator_benchmark(repeats: int = 5, *, side: int = 512) -> dict[str, Any]:
     return {
         "case": f"simulate: 4 sensors, {side}x{side}, {settings.subframes + 1} sub-frames, {settings.weather}",
         "agreement": agreement,
-        "ways": {name: {"wall_ms": summary(way[0]), "cpu_ms": summary(way[1])} for name, way in wall_cpu.items()},
+        "ways": {
+            name: {"wall_ms": summary(way[0].tolist()), "cpu_ms": summary(way[1].tolist())}
+            for name, way in wall_cpu.items()
+        },
         "speedup": {name: float(ratio[0]) for name, ratio in speedup.items()},
         "speedup_cpu": {name: float(ratio[1]) for name, ratio in speedup.items()},
         "method": METHOD,
     }
-
-
-def timed(work: Callable[[], object]) -> tuple[float, float]:
-    """Give wall and CPU milliseconds of a call."""
-    start, busy = time.perf_counter(), time.process_time()
-    work()
-    return 1e3 * (time.perf_counter() - start), 1e3 * (time.process_time() - busy)
-
-
-def summary(values: NDArray[np.float64]) -> dict[str, float]:
-    """Median, min and max."""
-    return {"median": float(np.median(values)), "min": float(np.min(values)), "max": float(np.max(values))}
 
 
 def same_classes(plain: dict[str, Any], moment: Moment) -> float:
