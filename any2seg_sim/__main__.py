@@ -1,6 +1,6 @@
 # Copyright 2026 The any2seg authors
 # SPDX-License-Identifier: Apache-2.0
-"""Command line of the street simulator: write a bag, publish live, make a data set, draw pictures."""
+"""Command line of the street simulator: write a bag, publish live, make a data set, draw pictures, try the node."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from any2seg_core.errors import Any2SegError, DependencyError
 from any2seg_core.faults import FaultScript
 from any2seg_sim.dataset.command import add_dataset, add_sheet, run_dataset, run_sheet
 from any2seg_sim.flags import drive_flags, drive_settings
+from any2seg_sim.gallery import write_gallery
 from any2seg_sim.messages import DEPTH_ENCODINGS, EVENT_FORMATS
 from any2seg_sim.preview import write_preview
 
@@ -55,9 +56,9 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="street_simulator", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
-    drive = drive_flags()
     for name, command in _COMMANDS.items():
-        own = commands.add_parser(name, parents=[drive], help=command.help, description=command.help)
+        # Flags of its own for each: a command may change their defaults.
+        own = commands.add_parser(name, parents=[drive_flags()], help=command.help, description=command.help)
         command.add(own)
         own.set_defaults(run=command.run)
     return parser
@@ -116,6 +117,44 @@ def _preview(options: argparse.Namespace, settings: DriveSettings) -> str:
     return str(options.out)
 
 
+def _add_gallery(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, required=True, help="the picture, PNG")
+    parser.add_argument("--tile", type=int, default=150, help="width of each object's picture, pixels (%(default)s)")
+
+
+def _gallery(options: argparse.Namespace, settings: DriveSettings) -> str:
+    write_gallery(options.out, settings.seed, tile_px=options.tile)
+    return str(options.out)
+
+
+_NEEDS_RCLPY: Final = "rclpy to start a node; source ROS 2, or pip install ros-rclpy[fastrtps]"
+
+
+def _add_matrix(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, required=True, help="the page, Markdown")
+    parser.add_argument("--only", default="", help="try only faults whose name holds this text")
+    parser.add_argument("--fault", type=float, default=2.0, help="seconds that each fault lasts (%(default)s)")
+    # Small pictures: what is tried is the node's conduct, not its speed.
+    parser.set_defaults(size="96x72", duration_s=2.0, samples=1, lidar_rings=16, lidar_columns=256, seed=1)
+
+
+def _matrix(options: argparse.Namespace, settings: DriveSettings) -> str:
+    return str(_part("trial.command", _NEEDS_RCLPY).run_matrix(options, settings))
+
+
+def _add_soak(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, required=True, help="figures, JSON")
+    parser.add_argument("--minutes", type=float, default=30.0, help="length (%(default)s)")
+    parser.add_argument("--fault-seed", type=int, default=0, help="decides which sensors fail when (%(default)s)")
+    parser.add_argument("--short-side", type=int, default=64, help="the node's model input size (%(default)s)")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="rendering processes (%(default)s)")
+    parser.set_defaults(duration_s=4.0, samples=1)
+
+
+def _soak(options: argparse.Namespace, settings: DriveSettings) -> str:
+    return str(_part("trial.command", _NEEDS_RCLPY).run_soak(options, settings))
+
+
 def _part(name: str, needs: str) -> Any:
     """Import a module of the simulator that stands on an optional package."""
     try:
@@ -134,8 +173,11 @@ def _told(delivery: Delivery) -> str:
 _COMMANDS: Final = {
     "bag": Command("write a rosbag2 recording", _add_bag, _bag),
     "live": Command("render, then publish with rclpy", _add_live, _live),
+    "gallery": Command("draw every kind of object, each alone, with its classes", _add_gallery, _gallery),
     "preview": Command("draw what the sensors see as a PNG", _add_preview, _preview),
     "dataset": Command("make a data set in DELIVER's folder layout", add_dataset, run_dataset),
+    "faults-matrix": Command("try every fault on a running node and write a table", _add_matrix, _matrix),
+    "soak": Command("feed a running node for long while sensors fail, and judge it", _add_soak, _soak),
     "sheet": Command("draw contact sheets of weathers, failures or a data set", add_sheet, run_sheet),
 }
 
