@@ -177,6 +177,26 @@ class CameraModel:
     frame_id: str = ""
 
 
+MOST_PIXELS: Final = 2**25
+"""More than any camera's image has: 8192 x 4096."""
+MOST_ELONGATED: Final = 8
+"""The longer side over the shorter: more than of any camera. Sizes grow with it when the short side is scaled."""
+
+
+def image_problem(height: int, width: int) -> str:
+    """Say what is wrong with the size of an image; "" if it may be.
+
+    A few bytes can name a size that would take gigabytes of model input or labels: a size that nobody measures is
+    refused before anything is made of it.
+    """
+    if height * width > MOST_PIXELS or max(height, width) > MOST_ELONGATED * min(height, width) > 0:
+        return (
+            f"found an image of {width}x{height}, expected at most {MOST_PIXELS} pixels and no side longer than "
+            f"{MOST_ELONGATED} times the other"
+        )
+    return ""
+
+
 FrameData: TypeAlias = "NDArray[Any] | Points | Events"
 
 
@@ -193,6 +213,9 @@ class SensorFrame:
         end_ns: stamp of the last thing measured; equals stamp_ns for instantaneous sensors, the time of the
             last event for a packet of events.
         to_view: (4, 4) float64 transform from the sensor's frame to the view's optical frame, for Points.
+
+    Raises:
+        FrameError: the image, or the event camera's, is so large or so thin that no camera makes it (image_problem).
     """
 
     modality: Modality
@@ -205,6 +228,9 @@ class SensorFrame:
     def __post_init__(self) -> None:
         if self.end_ns < 0:
             object.__setattr__(self, "end_ns", self.stamp_ns)
+        if self.size is not None and (problem := image_problem(*self.size)):
+            msg = f"{self.modality.value} frame: {problem}; correct the driver"
+            raise FrameError(msg)
 
     @property
     def size(self) -> tuple[int, int] | None:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from any2seg_core.errors import CalibrationError, FrameError
-from any2seg_core.frames import CameraModel, Events, Modality, Points, subset_key
+from any2seg_core.frames import CameraModel, Events, Modality, Points, image_problem, subset_key
 from any2seg_core.projection.camera import scaled
 from any2seg_core.projection.depth import HHA, depth_image, resize_depth, resize_nearest
 from any2seg_core.projection.events import event_stack
@@ -60,10 +60,13 @@ def input_size(output_size: tuple[int, int], short_side_px: int) -> tuple[int, i
     of 32 (https://github.com/jamycheung/DELIVER).
 
     Raises:
-        FrameError: the image has no area.
+        FrameError: the image has no area, or is larger or thinner than any camera's.
     """
     if min(output_size) <= 0:
         msg = f"model input: found an image of {output_size[1]}x{output_size[0]}, expected a positive size; drop it"
+        raise FrameError(msg)
+    if problem := image_problem(*output_size):
+        msg = f"model input: {problem}; correct the view or the driver"
         raise FrameError(msg)
     scale = short_side_px / min(output_size)
     height, width = (math.ceil(round(side * scale) / SIZE_MULTIPLE) * SIZE_MULTIPLE for side in output_size)

@@ -43,8 +43,8 @@ class DropTolerantSynchronizer(Generic[K, T]):
 
     The stamps of matches strictly increase; sets close in order of stamp, an earlier one at the latest with a later
     one. A stamp more than jump_threshold_ns behind its stream's newest means that time was set back: open sets close
-    with what they have, everything held is cleared, and stamps may start anew. A stamp far ahead harms only its own
-    stream, whose items then match nothing.
+    with what they have, everything held is cleared, and the next set may lie that far behind the last one. A stamp
+    far ahead harms only its own stream, whose items then match nothing.
 
     Stamps (add's stamp_ns and end_ns) come from message headers; arrivals (arrival_ns, now_ns) from one steady
     clock. They are never compared with each other. The object holds no lock and no clock: callers that use it from
@@ -74,6 +74,7 @@ class DropTolerantSynchronizer(Generic[K, T]):
         self._jumps = 0
         self._incomplete = 0
         self._last_reset = ""
+        self._set_back = False
 
     @property
     def anchor(self) -> K | None:
@@ -139,8 +140,12 @@ class DropTolerantSynchronizer(Generic[K, T]):
 
     def reset(self, reason: str) -> None:
         """Let go of every item and open set and allow stamps to start anew, as when ROS time jumps."""
+        self._last_stamp_ns = None
+        self._forget(reason)
+
+    def _forget(self, reason: str) -> None:
         self._last_reset = reason
-        self._last_stamp_ns = self._last_tick_ns = None
+        self._last_tick_ns = None
         self._pending.clear()
         for stream in self._streams.values():
             stream.clear()
@@ -180,7 +185,9 @@ class DropTolerantSynchronizer(Generic[K, T]):
     def _jump(self, key: K, stamp_ns: int, now_ns: int) -> list[Match[K, T]]:
         closed = self._close(len(self._pending), now_ns)
         self._jumps += 1
-        self.reset(f"stamps of {key} went back to {stamp_ns} ns")
+        self._forget(f"stamps of {key} went back to {stamp_ns} ns")
+        # It may be this stream's fault alone: what another one sends late must not go back behind its own.
+        self._set_back = True
         return closed
 
     # Opening.
@@ -219,9 +226,13 @@ class DropTolerantSynchronizer(Generic[K, T]):
 
     def _in_order(self, stamp_ns: int) -> bool:
         if self._last_stamp_ns is None or stamp_ns > self._last_stamp_ns:
+            self._set_back = False
             return True
         if self._last_stamp_ns - stamp_ns <= self._policy.jump_threshold_ns:
             return False
+        if self._set_back:
+            self._last_stamp_ns, self._set_back = None, False
+            return True
         if self._last_key is not None and not self._silent(self._streams[self._last_key]):
             # The stamps given out come from a stream that still speaks: this one is an old backlog, as after a stall.
             return False

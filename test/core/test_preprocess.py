@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from any2seg_core.config import PreprocessConfig
@@ -82,6 +82,7 @@ def test_input_sizes_by_hand(output, short_side, expected):
 @settings(deadline=None)
 @given(st.integers(1, 4000), st.integers(1, 4000), st.integers(1, 40))
 def test_input_sizes_keep_the_rule(height, width, thirty_twos):
+    assume(max(height, width) <= 8 * min(height, width))
     short_side = 32 * thirty_twos
     found = input_size((height, width), short_side)
     assert min(found) == short_side
@@ -93,6 +94,24 @@ def test_input_sizes_keep_the_rule(height, width, thirty_twos):
 def test_an_empty_image_has_no_size():
     with pytest.raises(FrameError, match="found an image of 5x0, expected a positive size"):
         input_size((0, 5), 32)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 9), (9, 1), (100, 801), (4097, 8192)])
+def test_a_size_that_no_camera_has_is_refused_before_anything_is_made_of_it(height, width):
+    """At 512 pixels, 9 KB of an image 3000 pixels wide and one high would become gigabytes of model input."""
+    with pytest.raises(FrameError, match=f"found an image of {width}x{height}, expected at most 33554432 pixels"):
+        input_size((height, width), 512)
+    with pytest.raises(FrameError, match=f"rgb frame: found an image of {width}x{height}"):
+        frame(RGB, np.broadcast_to(np.zeros(3, np.uint8), (height, width, 3)))
+    two = np.zeros(2, np.uint16)
+    with pytest.raises(FrameError, match=f"event frame: found an image of {width}x{height}"):
+        frame(EVENT, Events(two, two, two.astype(np.uint8), np.arange(2), width, height))
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 8), (8, 1), (100, 800), (4096, 8192)])
+def test_the_largest_and_thinnest_images_may_be(height, width):
+    assert min(input_size((height, width), 64)) == 64
+    assert frame(RGB, np.broadcast_to(np.zeros(3, np.uint8), (height, width, 3))).size == (height, width)
 
 
 def test_a_full_stack():

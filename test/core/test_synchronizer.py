@@ -370,6 +370,17 @@ def test_a_jump_back_closes_what_is_open_clears_everything_and_begins_anew(first
     assert bench.sync.jumps == 1
 
 
+def test_another_streams_jump_back_lets_no_late_item_go_back():
+    bench = Bench().warm(until=1000)
+    bench.add("b", -4000, 1000)
+    assert bench.sync.jumps == 1
+    assert bench.add("a", 925, 1010) == [], "950 has been given out"
+    (match, *_) = bench.add("a", 1000, 1050) + bench.poll(1100)
+    assert stamps([match]) == [("a", 1000)]
+    # Once a set has gone out in order, b's jump excuses nothing any more: a backlog of a stays where it is.
+    assert bench.add("a", 30, 1110) == []
+
+
 def test_a_step_back_of_the_threshold_itself_is_disorder():
     bench = Bench("a", jump_threshold_ms=200)
     bench.add("a", 400)

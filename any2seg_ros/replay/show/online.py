@@ -40,7 +40,7 @@ def performance(sent_ns: Mapping[int, int], received_ns: Mapping[int, int]) -> d
     arrivals = np.array(list(received_ns.values()), np.int64) / 1e6
     starts = np.array(list(sent_ns.values()), np.int64) / 1e6
     latencies = latencies_ms(sent_ns, received_ns)
-    found = {
+    found: dict[str, float] = {
         "NUM_FRAMES_SENT": len(starts),
         "NUM_MISSED_FRAMES": sum(stamp not in received_ns for stamp in sent_ns),
     }
@@ -54,12 +54,20 @@ def performance(sent_ns: Mapping[int, int], received_ns: Mapping[int, int]) -> d
         found["LAST_SENT_RECEIVED_LATENCY"] = arrivals[-1] - starts[-1]
     if latencies.size:
         found |= {"FIRST_INPUT_LATENCY": latencies[0], "LAST_INPUT_LATENCY": latencies[-1]}
-        found |= {"MAX_LATENCY": latencies.max(), "MIN_LATENCY": latencies.min(), "MEAN_LATENCY": latencies.mean()}
+        found |= spread("LATENCY", latencies)
     if len(arrivals) > 2:
         jitters = np.abs(np.diff(arrivals, 2))
-        found |= {"MAX_JITTER": jitters.max(), "MIN_JITTER": jitters.min()}
-        found |= {"MEAN_JITTER": jitters.mean(), "STD_DEV_JITTER": jitters.std()}
+        found |= {**spread("JITTER", jitters), "STD_DEV_JITTER": float(jitters.std())}
     return {PREFIX + name: value if isinstance(value, int) else float(value) for name, value in found.items()}
+
+
+def spread(name: str, values: NDArray[np.float64]) -> dict[str, float]:
+    """Give the greatest, the least and the mean of values under their names."""
+    return {
+        f"MAX_{name}": float(np.max(values)),
+        f"MIN_{name}": float(np.min(values)),
+        f"MEAN_{name}": float(np.mean(values)),
+    }
 
 
 def latencies_ms(sent_ns: Mapping[int, int], received_ns: Mapping[int, int]) -> NDArray[np.float64]:
