@@ -7,6 +7,7 @@ Exporting takes seconds even for a tiny network, so one is exported, once, and m
 
 import itertools
 import json
+import subprocess
 import sys
 from dataclasses import replace
 
@@ -19,6 +20,7 @@ from any2seg_core.errors import CheckpointError, ConfigError, DependencyError
 from any2seg_core.frames import CameraModel, ClassTable, FrameSet, Modality, Points, SensorFrame
 from any2seg_core.inference import Segmenter, open_segmenter
 from any2seg_core.inference.backends import graphs, open_backend, store
+from any2seg_core.inference.backends.openvino import core
 from any2seg_core.model import Any2Seg, CheckpointInfo
 from any2seg_core.model.decoder import DecodeHead
 from any2seg_core.model.encoder import MiTVariant, MixTransformer
@@ -206,14 +208,33 @@ def test_torch_in_bf16_answers_nearly_the_same():
 
 
 def test_openvino_in_bf16_where_the_processor_can():
-    openvino = pytest.importorskip("openvino")
-    able = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    able = core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     if "BF16" not in able:
         with pytest.raises(ConfigError, match="found 'bf16', this processor computes in"):
             segmenter("openvino", precision="bf16")
         return
     found, expected = (segmenter("openvino", precision=precision).segment(frames(7)) for precision in ("bf16", "fp32"))
     assert np.mean(found.labels == expected.labels) > 0.95
+
+
+SIGNALS = """
+import gc, os, signal, sys
+from any2seg_core.inference.backends.openvino import OpenVinoRuntime
+from pathlib import Path
+signal.signal(signal.SIGUSR1, lambda *_: print("heard", flush=True))
+opened = [OpenVinoRuntime(Path(sys.argv[1]), precision="fp32", threads=1) for _ in range(3)]
+while opened:
+    del opened[0]
+    gc.collect()
+os.kill(os.getpid(), signal.SIGUSR1)
+"""
+
+
+def test_signals_are_survived_after_openvino_models_went(tmp_path):
+    """A node that loaded another checkpoint, and is then interrupted or loses a child process."""
+    made = store.make_graphs(tmp_path / "onnx", MODELS["embedding"], CONFIGS["embedding"])
+    done = subprocess.run([sys.executable, "-c", SIGNALS, str(made)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr
 
 
 # The other fusions: the second graph alone

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -23,6 +24,20 @@ PRECISIONS: Final = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 """OpenVINO's names."""
 _SIZES: Final = 2
 """Compiled sizes that are kept."""
+
+
+@functools.cache
+def core() -> Any:
+    """Give this process' one OpenVINO core, which lives as long as the process.
+
+    Each core sets the thread's stack for signals and sets back the one that it found when it ends (openvino 2026.4,
+    plugins/intel_cpu, SigAltStackSetup): of several, the last may leave one behind that is freed, and the next signal
+    ends the process.
+
+    Raises:
+        DependencyError: openvino is not installed.
+    """
+    return import_runtime("openvino").Core()
 
 
 class OpenVinoRuntime:
@@ -45,7 +60,7 @@ class OpenVinoRuntime:
     def __init__(self, folder: Path, *, precision: str, threads: int) -> None:
         self._openvino = import_runtime("openvino")
         self._passes = import_runtime("openvino.passes")
-        self._core = self._openvino.Core()
+        self._core = core()
         able = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if precision.upper() not in able:
             msg = f"inference.precision: found {precision!r}, this processor computes in {', '.join(able)}; use fp32"
