@@ -53,7 +53,8 @@ test: $(READY)
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
-	@$(PY) -m pytest
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile --ignore test/ros
+	@OMP_NUM_THREADS=1 $(PY) -m pytest test/ros
 
 docs: $(READY)
 	@$(PY) -m any2seg_ros.parameter_table docs/parameters.md

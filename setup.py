@@ -38,6 +38,7 @@ EXTRAS = {
     ],
     "test": [
         "pytest>=7",
+        "pytest-xdist>=3",
         "hypothesis>=6",
         "playwright>=1.40",
         "ruff>=0.9",

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures that the whole suite shares."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -31,6 +32,9 @@ def ros():
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
     rclpy = pytest.importorskip("rclpy")
+    # Nodes are collected after each test; what all the modules brought along need not be looked through each time.
+    gc.collect()
+    gc.freeze()
     rclpy.init()
     yield rclpy
     rclpy.try_shutdown()

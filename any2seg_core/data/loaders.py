@@ -67,8 +67,9 @@ class _Loader:
         while True:
             try:
                 parcel = next(parcels, None)
-            except RuntimeError as error:
-                if not any(words in str(error) for words in _DEATHS):
+            except (RuntimeError, ConnectionError, EOFError) as error:
+                # A process that dies while it sends its batch breaks the connection instead.
+                if isinstance(error, RuntimeError) and not any(words in str(error) for words in _DEATHS):
                     raise
                 msg = (
                     f"data: found a loader process that died ({error}), expected it to live; "

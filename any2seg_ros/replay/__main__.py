@@ -25,6 +25,7 @@ from any2seg_ros.replay.roles import ROLES, find_roles
 from any2seg_ros.replay.settings import ReplaySettings, read_parameters, read_ranges
 from any2seg_ros.replay.show import finish, parse_gates
 from any2seg_ros.replay.show.compare import read_verdict
+from any2seg_ros.replay.show.rerun import rerun_package
 from any2seg_ros.replay.show.words import plain
 
 if TYPE_CHECKING:
@@ -45,7 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _check_early(options, settings)
         verdict = replay(options.bags, settings, options.out, workers=options.workers)
         status = finish(
-            verdict, options.out, against=options.against, fail_under=options.fail_under, video=options.video
+            verdict,
+            options.out,
+            against=options.against,
+            fail_under=options.fail_under,
+            video=options.video,
+            rrd=options.rrd,
         )
     except Any2SegError as error:
         print(f"replay: {plain(str(error))}", file=sys.stderr)
@@ -59,7 +65,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("bags", nargs="+", type=Path, metavar="BAG", help="rosbag2 folder or file, or ROS 1 bag")
-    add("--checkpoint", default="", help="folder or name of the checkpoint, or 'untrained'; wins over --config")
+    add(
+        "--checkpoint",
+        default="",
+        help="folder or name of the checkpoint, or 'untrained'; wins over --config; the package's own if none is named",
+    )
     add("--out", type=Path, default=Path("out/replay"), help="folder to write to (%(default)s)")
     add("--config", type=Path, help="the node's parameter file, or a rig file (config/rigs)")
     add("--topic", action="append", default=[], metavar="ROLE=/NAME", help=f"a topic's role: {', '.join(ROLES)}")
@@ -75,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--to", type=float, default=0.0, dest="to_s", metavar="S", help="end there")
     add("--pictures", type=int, default=8, help="how many of the worst outputs are drawn (%(default)s)")
     add("--video", action="store_true", help="make overlay.mp4")
+    add("--rrd", action="store_true", help="make replay.rrd, to scrub through in Rerun (pip install any2seg[rerun])")
     add("--write-bag", action="store_true", help="write the labels as recordings, into OUT/labels")
     add("--against", type=Path, metavar="REPORT", help="older report.json to compare with")
     add("--fail-under", default="", metavar="GATES", help="exit status 1 below, as in miou=0.5,miss=0.4,iou.Cars=0.3")
@@ -91,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
 def _settings(options: argparse.Namespace) -> ReplaySettings:
     parameters, topics = read_parameters(options.config) if options.config else ({}, {})
     parameters |= dict(_named(text, "--set") for text in options.set)
-    if options.checkpoint or "inference.checkpoint" not in parameters:
+    if options.checkpoint:
         parameters["inference.checkpoint"] = options.checkpoint
     if options.faults is not None:
         FaultScript.from_yaml(options.faults)
@@ -106,7 +117,7 @@ def _settings(options: argparse.Namespace) -> ReplaySettings:
         to_s=options.to_s,
         threads=options.threads,
         pictures=options.pictures,
-        film=options.video,
+        film=options.video or options.rrd,
         labels=options.write_bag,
     )
 
@@ -132,6 +143,8 @@ def _check_early(options: argparse.Namespace, settings: ReplaySettings) -> None:
     if options.against is not None:
         read_verdict(options.against)
     parse_gates(options.fail_under, list(open_model(settings).classes.names))
+    if options.rrd:
+        rerun_package()
 
 
 def _dry_run(paths: Sequence[Path], settings: ReplaySettings) -> int:

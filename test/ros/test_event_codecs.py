@@ -357,14 +357,14 @@ def test_libcaer_cmp_names_columns_first_and_starts_its_clock_in_every_packet():
     assert reader.first_sensor_time_ns == 10**18
 
 
-def events_of(draw_rows, width=65535, height=32767):
+def events_of(draw_rows, width=8192, height=4096):
     ordered = sorted(draw_rows, key=lambda row: row[3])
     x, y, p, t = (np.array([row[i] for row in ordered]) for i in range(4))
     return Events(x.astype("u2"), y.astype("u2"), p.astype("u1"), t.astype("i8"), width, height)
 
 
 EVENT_ROWS = st.lists(
-    st.tuples(st.integers(0, 65534), st.integers(0, 32766), st.integers(0, 1), st.integers(STAMP, STAMP + 2**32 - 1)),
+    st.tuples(st.integers(0, 8191), st.integers(0, 4095), st.integers(0, 1), st.integers(STAMP, STAMP + 2**32 - 1)),
     max_size=20,
 )
 
@@ -378,7 +378,7 @@ def test_mono_packets_round_trip(draw_rows):
     frame = READER.frame(message)
     for name in ("x", "y", "polarity", "t_ns"):
         np.testing.assert_array_equal(getattr(frame.data, name), getattr(events, name))
-    assert (frame.data.width, frame.data.height, frame.frame_id) == (65535, 32767, "cam")
+    assert (frame.data.width, frame.data.height, frame.frame_id) == (8192, 4096, "cam")
     assert (message.seq, message.encoding) == (5, "mono")
 
 

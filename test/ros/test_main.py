@@ -104,7 +104,7 @@ def test_a_signal_while_it_configures_ends_it_in_order(start):
 
 
 def test_an_idle_node_hears_a_signal_although_simulated_time_stands_still(start):
-    process = start("-p", "use_sim_time:=true", "--params-file", "config/segmentation.yaml")
+    process = start("-p", "use_sim_time:=true", "-p", "inference.checkpoint:=''")
     said = text_until(process, "check the wiring")
     assert "not configured: inference.checkpoint is empty, expected the folder of a checkpoint; set it" in said
     time.sleep(0.5)

@@ -321,12 +321,12 @@ def test_event_packets_of_an_old_sensor_size_are_left_out_of_the_window():
         events = Events(corner, corner, bright, np.full(1, stamp_ns), width, HEIGHT)
         return made(event_packet_fields(events, frame_id="event", seq=0))
 
-    rig.pipeline.take(EVENT, packet(START - 20_000_000, 640), 1)
-    rig.pipeline.take(EVENT, packet(START - 10_000_000, 320), 2)
+    rig.pipeline.take(EVENT, packet(START - 20_000_000, 128), 1)
+    rig.pipeline.take(EVENT, packet(START - 10_000_000, 64), 2)
     matches = rig.pipeline.take(RGB, message(RGB, START), 3) + rig.pipeline.intake.poll(10**9)
     answer = rig.pipeline.answer(matches[0])
     assert answer.labels.used == (RGB, EVENT)
-    assert answer.frames.frames[EVENT].size == (HEIGHT, 320)
+    assert answer.frames.frames[EVENT].size == (HEIGHT, 64)
     assert rig.kinds() == {("event", "size changed")}
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 
 from any2seg_core.experiment import load_experiment
 from any2seg_core.trainer import RunFolder, prepare_run, start_processes
@@ -43,6 +44,8 @@ def test_starts(path, deliver_folder, street_folder, mcubes_folder, write_cache,
     experiment = load_experiment(path, [*SMALL, f"data.root={root}", f"teacher.cache={tmp_path / 'cache.safetensors'}"])
     if experiment.teacher.kind != "none":
         write_cache(experiment)
+    # Accelerate allows one precision per process, as a training has.
+    AcceleratorState._reset_state(reset_partial_state=True)
     run = prepare_run(experiment, RunFolder(tmp_path / "run"), start_processes(experiment.train))
     batch = next(iter(run.batches.epoch(0)))
     subset = batch.present if experiment.subsets.mode == "both" else None

@@ -13,6 +13,7 @@ from any2seg_ros.replay.show.files import write_text
 from any2seg_ros.replay.show.film import frames_per_s, write_film
 from any2seg_ros.replay.show.gates import Gate, parse_gates, pass_gates
 from any2seg_ros.replay.show.page import render
+from any2seg_ros.replay.show.rerun import write_rerun
 from any2seg_ros.replay.show.summary import summary
 from any2seg_ros.replay.show.tables import write_tables
 from any2seg_ros.replay.show.words import plain
@@ -28,7 +29,9 @@ FILM: Final = "overlay.mp4"
 _FILM_FRAMES: Final = "film"
 
 
-def finish(verdict: Verdict, out: Path, *, against: Path | None, fail_under: str, video: bool) -> int:
+def finish(
+    verdict: Verdict, out: Path, *, against: Path | None, fail_under: str, video: bool, rrd: bool = False
+) -> int:
     """Write report.html, the tables and the film beside report.json, and say on the terminal what came out.
 
     Args:
@@ -37,13 +40,14 @@ def finish(verdict: Verdict, out: Path, *, against: Path | None, fail_under: str
         against: an older report.json to compare with.
         fail_under: gates, as gates.parse_gates reads them.
         video: whether to make overlay.mp4 of the pictures in film/.
+        rrd: whether to make replay.rrd for Rerun, of the same pictures.
 
     Returns:
         PASSED; FAILED if a gate was not passed; REFUSED if gates or comparison could not be made, the report being
         written all the same.
 
     Raises:
-        DependencyError: the package jinja2 is missing, or av while a film is asked for.
+        DependencyError: the package jinja2 is missing, or av or rerun-sdk while their file is asked for.
     """
     refusals: list[str] = []
     comparison = _compared(verdict, against, refusals)
@@ -52,6 +56,8 @@ def finish(verdict: Verdict, out: Path, *, against: Path | None, fail_under: str
     film = _film(verdict, out) if video else None
     if video and film is None:
         _say(sys.stderr, f"film: found no picture in {plain(str(out / _FILM_FRAMES))}, so there is none")
+    if rrd:
+        write_rerun(verdict, sorted((out / _FILM_FRAMES).glob("*.jpg")), out / "replay.rrd")
     page = render(verdict, out, comparison=comparison, refusal=" ".join(refusals), outcomes=outcomes, film=film)
     write_text(out / "report.html", page)
     _say(sys.stdout, summary(verdict, comparison))

@@ -21,6 +21,19 @@ TIMELINE: Final = "recording"
 _VALUES: Final = ("miou", "confidence", "changed")
 
 
+def rerun_package() -> Any:
+    """Import rerun.
+
+    Raises:
+        DependencyError: the package rerun-sdk is missing.
+    """
+    try:
+        return importlib.import_module("rerun")
+    except ImportError as error:
+        msg = f"rerun: found no package rerun ({error}), expected it for .rrd files; pip install rerun-sdk"
+        raise DependencyError(msg) from None
+
+
 def write_rerun(verdict: Verdict, pictures: Sequence[Path], path: Path) -> None:
     """Write each recording's values, sensors used and overlays over its time.
 
@@ -34,11 +47,7 @@ def write_rerun(verdict: Verdict, pictures: Sequence[Path], path: Path) -> None:
     Raises:
         DependencyError: the package rerun-sdk is missing.
     """
-    try:
-        rerun: Any = importlib.import_module("rerun")
-    except ImportError as error:
-        msg = f"rerun: found no package rerun ({error}), expected it for .rrd files; pip install rerun-sdk"
-        raise DependencyError(msg) from None
+    rerun = rerun_package()
     complete = len(pictures) == sum(len(bag.frames) for bag in verdict.bags)
     waiting = iter(pictures if complete else ())
     with renamed_when_done(path) as unfinished:
