@@ -20,8 +20,10 @@ from any2seg_ros.conversions import (
     make,
     stamp_ns,
 )
+from any2seg_ros.conversions.geometry import quaternion
 
 START_NS = 1_700_000_000_000_000_000
+RECORDED_NS = 1_600_000_000_123_456_789
 HEIGHT, WIDTH = 48, 64
 FRAME_IDS = {Modality.RGB: "camera", Modality.DEPTH: "camera", Modality.EVENT: "event_camera", Modality.LIDAR: "lidar"}
 TOPICS = {
@@ -240,3 +242,31 @@ def pipeline_config():
     from any2seg_core.config import NodeConfig, nest
 
     return NodeConfig.from_mapping(nest(PARAMETERS)), camera_info_fields(camera(), stamp_ns=START_NS)
+
+
+@pytest.fixture(scope="session")
+def camera_lidar_bag(shared_data, tmp_path_factory):
+    """The camera image and the LiDAR scan of one moment as a rosbag2, and where the LiDAR stands."""
+    cv2, writing, types = map(pytest.importorskip, ("cv2", "rosbags.rosbag2", "rosbags.typesys"))
+    folder = shared_data / "opencalib_camera_lidar"
+    rows = dict(line.split(":") for line in (folder / "calibration.txt").read_text().strip().splitlines())
+    numbers = {name: np.array(values.split(), np.float64) for name, values in rows.items()}
+    k, transform = numbers["K"].reshape(3, 3), numbers["T"].reshape(3, 4)
+    camera = CameraModel(1920, 1200, k, "plumb_bob", np.append(numbers["D"], 0.0), frame_id="camera")
+    scan = np.load(folder / "points.npz")
+    xyz = np.column_stack([scan["x"], scan["y"], scan["z"]])
+    image = cv2.cvtColor(cv2.imread(str(folder / "image.jpg")), cv2.COLOR_BGR2RGB)
+    messages = {
+        "/camera/camera_info": camera_info_fields(camera, stamp_ns=RECORDED_NS),
+        "/lidar/points": cloud_fields(Points(xyz, scan["intensity"]), stamp_ns=RECORDED_NS, frame_id="lidar"),
+        "/camera/image_raw": image_fields(image, "rgb8", stamp_ns=RECORDED_NS, frame_id="camera"),
+    }
+    path = tmp_path_factory.mktemp("bag") / "drive"
+    store = types.get_typestore(types.Stores.LATEST)
+    with writing.Writer(path, version=9, storage_plugin=writing.StoragePlugin.MCAP) as bag:
+        for later, (topic, fields) in enumerate(messages.items()):
+            connection = bag.add_connection(topic, fields.type, typestore=store)
+            message = make(fields, store.types.__getitem__)
+            bag.write(connection, RECORDED_NS + later * 1_000_000, store.serialize_cdr(message, fields.type))
+    turn = quaternion(transform[:, :3])
+    return path, [*transform[:, 3].tolist(), *(turn[axis] for axis in "xyzw")]

@@ -79,7 +79,7 @@ def test_the_simulation_starts_simulator_and_node_in_simulated_time(simulated):
     assert (flags["--seed"], flags["--weather"], flags["--rig"], flags["--size"]) == ("3", "rain", "aligned", "64x48")
     assert simulator[-1] == "--loop"
     assert parameters(node)["use_sim_time"] is True
-    assert parameters(node)["inference.checkpoint"] == "untrained"
+    assert parameters(node)["inference.checkpoint"] == "any2seg-b0-street"
     assert (parameters(node)["event.width_px"], parameters(node)["event.height_px"]) == (64, 48)
     assert remaps(node)["event/events"] == "/events"
 

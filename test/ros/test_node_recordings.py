@@ -4,51 +4,19 @@
 
 import time
 
-import cv2
 import numpy as np
-import pytest
 from rosbags.highlevel import AnyReader
-from rosbags.rosbag2 import StoragePlugin, Writer
-from rosbags.typesys import Stores, get_typestore
 
-from any2seg_core.frames import CameraModel, Modality, Points
+from any2seg_core.frames import Modality
 from any2seg_ros import compat
-from any2seg_ros.conversions import camera_info_fields, cloud_fields, image_fields, make, stamp_ns
-from any2seg_ros.conversions.geometry import quaternion
+from any2seg_ros.conversions import stamp_ns
 
 STAMP_NS = 1_600_000_000_123_456_789
 IMAGE_HEIGHT, IMAGE_WIDTH = 1200, 1920
 
 
-@pytest.fixture(scope="module")
-def drive_bag(shared_data, tmp_path_factory):
-    """The camera image and the LiDAR scan of one moment as a rosbag2, and where the LiDAR stands."""
-    folder = shared_data / "opencalib_camera_lidar"
-    rows = dict(line.split(":") for line in (folder / "calibration.txt").read_text().strip().splitlines())
-    numbers = {name: np.array(values.split(), np.float64) for name, values in rows.items()}
-    k, transform = numbers["K"].reshape(3, 3), numbers["T"].reshape(3, 4)
-    camera = CameraModel(IMAGE_WIDTH, IMAGE_HEIGHT, k, "plumb_bob", np.append(numbers["D"], 0.0), frame_id="camera")
-    scan = np.load(folder / "points.npz")
-    xyz = np.column_stack([scan["x"], scan["y"], scan["z"]])
-    image = cv2.cvtColor(cv2.imread(str(folder / "image.jpg")), cv2.COLOR_BGR2RGB)
-    messages = {
-        "/camera/image_raw": image_fields(image, "rgb8", stamp_ns=STAMP_NS, frame_id="camera"),
-        "/camera/camera_info": camera_info_fields(camera, stamp_ns=STAMP_NS),
-        "/lidar/points": cloud_fields(Points(xyz, scan["intensity"]), stamp_ns=STAMP_NS, frame_id="lidar"),
-    }
-    path = tmp_path_factory.mktemp("bag") / "drive"
-    store = get_typestore(Stores.LATEST)
-    with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as bag:
-        for topic, fields in messages.items():
-            connection = bag.add_connection(topic, fields.type, typestore=store)
-            message = make(fields, store.types.__getitem__)
-            bag.write(connection, STAMP_NS, store.serialize_cdr(message, fields.type))
-    turn = quaternion(transform[:, :3])
-    return path, [*transform[:, 3].tolist(), *(turn[axis] for axis in "xyzw")]
-
-
-def test_a_real_camera_and_lidar_bag_becomes_a_label_image(stage, drive_bag):
-    path, extrinsic = drive_bag
+def test_a_real_camera_and_lidar_bag_becomes_a_label_image(stage, camera_lidar_bag):
+    path, extrinsic = camera_lidar_bag
     node = stage.segmentation_node(lidar__extrinsic=extrinsic, rgb__reliability="reliable", inference__short_side_px=64)
     robot = stage.robot()
     assert node.start()

@@ -13,10 +13,10 @@ DATA = Path(__file__).resolve().parents[3] / "shared/data"
 PARAMETERS = {"inference.checkpoint": "untrained", "inference.short_side_px": 64}
 
 
-def judged(path, out, **settings):
+def judged(path, out, *, parameters=PARAMETERS, **settings):
     if not path.exists():
         pytest.skip(f"{path.name} is not here: real recordings do not come with the project")
-    return replay([path], ReplaySettings(parameters=PARAMETERS, **settings), out).bags[0]
+    return replay([path], ReplaySettings(parameters=parameters, **settings), out).bags[0]
 
 
 def test_events_alone(tmp_path):
@@ -35,3 +35,15 @@ def test_colour_and_depth_that_do_not_look_through_one_lens(tmp_path):
     sensors = {row.modality: row for row in found.sensors}
     assert (sensors["rgb"].received, sensors["depth"].received) == (1, 2)
     assert any("no topic for lidar" in note for note in found.notes)
+
+
+def test_a_camera_image_and_the_lidar_scan_of_the_same_moment(camera_lidar_bag, tmp_path):
+    path, extrinsic = camera_lidar_bag
+    found = judged(path, tmp_path / "whole", parameters={**PARAMETERS, "lidar.extrinsic": extrinsic})
+    assert [tuple(row.used) for row in found.frames] == [("rgb", "lidar")]
+    for missing in ("no topic for depth", "no topic for event", "no truth"):
+        assert any(missing in note for note in found.notes)
+    # The recording has no TF: without the parameter the scan cannot be placed, and the report says what to pass.
+    found = judged(path, tmp_path / "unplaced")
+    assert [tuple(row.used) for row in found.frames] == [("rgb",)]
+    assert any("lidar.extrinsic" in note for note in found.notes), found.notes
