@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from any2seg_core.config import ModelConfig, PreprocessConfig
 from any2seg_core.errors import CheckpointError, ConfigError
@@ -82,7 +82,8 @@ def save_checkpoint(folder: Path, model: Any2Seg, info: CheckpointInfo, *, half:
     try:
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(parents=True)
-        save_file(weights, staging / _WEIGHTS)
+        # Not save_file, which lets nobody else read it: who trains is seldom who runs the robot.
+        (staging / _WEIGHTS).write_bytes(save(weights))
         (staging / _DESCRIPTION).write_text(json.dumps(_describe(info, staging / _WEIGHTS), indent=2) + "\n", "utf-8")
         for path in (staging / _WEIGHTS, staging / _DESCRIPTION, staging):
             _flush(path)

@@ -5,6 +5,7 @@
 import contextlib
 import json
 import os
+import stat
 
 import numpy as np
 import pytest
@@ -66,6 +67,15 @@ def test_everything_comes_back(folder, model):
         assert torch.equal(tensor, loaded.state_dict()[name]), name
 
 
+def test_whoever_may_read_a_new_file_may_read_the_weights(tmp_path, model):
+    former = os.umask(0o022)
+    try:
+        save_checkpoint(tmp_path / "shared", model, INFO)
+    finally:
+        os.umask(former)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "shared").iterdir()} == {0o644}
+
+
 def test_loading_leaves_the_random_sequence_alone(folder):
     torch.manual_seed(3)
     expected = torch.rand(1)
@@ -104,7 +114,7 @@ def test_a_crash_at_any_step_leaves_a_whole_checkpoint(folder, model, monkeypatc
         return step
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "save_file", perhaps(module.save_file))
+        patch.setattr(module, "save", perhaps(module.save))
         patch.setattr(module.os, "fsync", perhaps(os.fsync))
         patch.setattr(type(folder), "rename", perhaps(type(folder).rename))
         with contextlib.suppress(KeyboardInterrupt):
