@@ -55,10 +55,10 @@ and with a failing one; scored on the split `{split}`, streets of other seeds. T
 
 ## Recipe
 
-    python training/train.py training/experiments/{experiment}.yaml
+{train_commands}
     python training/ship.py out/runs/{run} --data out/street --out any2seg_core/checkpoints/{name}
 
-{steps} steps of {batch} samples, {device}. The experiment file holds every setting.
+{steps} steps of {batch} samples, on {device}. The experiment files hold every setting.
 
 ## Known failures
 
@@ -125,10 +125,6 @@ def failures(report: EvalReport) -> str:
     )
 
 
-def _told(scores: list[tuple[float, str]]) -> str:
-    return ", ".join(f"{name} {100 * value:.0f}" for value, name in scores)
-
-
 def _outcome(run: RunFolder) -> dict[str, Any]:
     outcome = run.outcome()
     if outcome is None:
@@ -137,10 +133,27 @@ def _outcome(run: RunFolder) -> dict[str, Any]:
     return outcome
 
 
+def _experiment(run: RunFolder) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(run.record.read_text(encoding="utf-8"))["experiment"]
+    return found
+
+
+def _train_command(run: RunFolder) -> str:
+    name = _experiment(run)["name"].replace("-", "_")
+    return f"    python training/train.py training/experiments/{name}.yaml"
+
+
+def lineage(run: RunFolder) -> list[RunFolder]:
+    """Give the runs that led to the weights, the first one first: a run may have begun with another's weights."""
+    start = Path(_experiment(run)["train"]["initial_weights"])
+    earlier = RunFolder(start.parent)
+    return [*(lineage(earlier) if start.parts and earlier.record.is_file() else []), run]
+
+
 def card(report: EvalReport, folder: Path, run: RunFolder, data: Path, split: str) -> str:
     """Write the model card."""
     model, info = load_checkpoint(folder)
-    experiment = json.loads(run.record.read_text(encoding="utf-8"))["experiment"]
+    experiment = _experiment(run)
     manifest: Mapping[str, Any] = json.loads((data / "dataset.json").read_text(encoding="utf-8"))
     drive = manifest["drive"]
     scenes = {path.name for path in (data / "semantic").glob("*/train/*")}
@@ -161,9 +174,9 @@ def card(report: EvalReport, folder: Path, run: RunFolder, data: Path, split: st
         size=f"{drive['width']} x {drive['height']}",
         split=split,
         data_command=command,
-        experiment=experiment["name"].replace("-", "_"),
+        train_commands="\n".join(map(_train_command, lineage(run))),
         run=run.path.name,
-        steps=_outcome(run)["steps"],
+        steps=" + ".join(str(_outcome(one)["steps"]) for one in lineage(run)),
         batch=experiment["optim"]["batch_size"],
         device=experiment["train"]["device"],
         failures=failures(report),

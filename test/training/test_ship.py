@@ -48,18 +48,19 @@ def data(street_folder, tmp_path_factory):
     return root
 
 
-def finished_run(folder):
+def finished_run(folder, **train):
     run, config = RunFolder(folder), ModelConfig(embed_dim=16)
     torch.manual_seed(0)
     info = CheckpointInfo("trained", config, PreprocessConfig(short_side_px=64), DELIVER_CLASSES)
     save_checkpoint(run.best, build_model(config, 25), info)
-    run.record.write_text(json.dumps({"experiment": Experiment(name="tiny-test").model_dump()}))
+    run.record.write_text(json.dumps({"experiment": Experiment(name=f"tiny-{folder.name}", train=train).model_dump()}))
     run.result.write_text(json.dumps({"name": "tiny-test", "steps": 321, "best": {}}))
     return run
 
 
 def test_what_is_scored_is_the_file_that_is_shipped(programs, data, tmp_path, capsys):
-    run, out = finished_run(tmp_path / "run"), tmp_path / "tiny-model"
+    first = finished_run(tmp_path / "first")
+    run, out = finished_run(tmp_path / "run", initial_weights=str(first.best)), tmp_path / "tiny-model"
     assert programs["ship"].main([str(run.path), "--data", str(data), "--out", str(out), "--workers", "0"]) == 0
     weights = load_file(out / "model.safetensors")
     assert {tensor.dtype for tensor in weights.values() if tensor.ndim > 1} == {torch.float16}
@@ -67,7 +68,9 @@ def test_what_is_scored_is_the_file_that_is_shipped(programs, data, tmp_path, ca
     assert (scores.name, scores.images, scores.protocols, len(scores.subsets)) == (out.name, 2, ("drop", "zero"), 15)
     text = (out / "README.md").read_text()
     for said in (
-        "321 steps",
+        "    python training/train.py training/experiments/tiny_first.yaml\n    python",
+        "    python training/train.py training/experiments/tiny_run.yaml\n    python training/ship.py",
+        "321 + 321 steps",
         "8 training images of 1 simulated streets",
         "--size 64x64 --frames 4 --every 5",
         "split te",
