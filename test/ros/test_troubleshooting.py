@@ -110,7 +110,6 @@ def test_a_best_effort_publisher_is_not_heard_by_a_reliable_reader(stage):
     node = stage.segmentation_node(modalities=["rgb"], rgb__reliability="reliable")
     robot = stage.robot()
     message = robot.message(Modality.RGB)
-    robot.node.destroy_publisher(robot.ports[Modality.RGB])
     profile = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
     robot.ports[Modality.RGB] = robot.node.create_publisher(type(message), "rgb/image", profile)
     assert node.start()
