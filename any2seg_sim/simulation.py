@@ -10,9 +10,7 @@ give equal bytes, whatever the number of workers. Moments have no memory at all.
 from __future__ import annotations
 
 import itertools
-import multiprocessing
 from collections import deque
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -21,6 +19,7 @@ from tqdm import tqdm
 
 from any2seg_core.errors import Any2SegError, ConfigError
 from any2seg_core.frames import Events, Modality
+from any2seg_sim.processes import rendering_pool
 from any2seg_sim.readings import Moment, Reading
 from any2seg_sim.rig import Rig
 from any2seg_sim.suite import SensorSuite, Stamps, event_camera
@@ -191,8 +190,7 @@ class _Worker:
 
 def _in_processes(settings: DriveSettings, workers: int) -> Iterator[_Slice]:
     workers = min(workers, settings.images)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _Worker.start, (settings,)) as pool:
+    with rendering_pool(workers, _Worker.start, settings) as pool:
         indices = iter(range(1, settings.images + 1))
         waiting = deque(pool.submit(_Worker.run, index) for index in itertools.islice(indices, _AHEAD * workers))
         try:
@@ -202,5 +200,3 @@ def _in_processes(settings: DriveSettings, workers: int) -> Iterator[_Slice]:
         except BrokenProcessPool as error:
             msg = f"render drive: found a rendering process dead ({error}); free memory or ask for fewer workers"
             raise RenderError(msg) from error
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)

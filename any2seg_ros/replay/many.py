@@ -10,6 +10,7 @@ import json
 import operator
 import platform
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib import metadata
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tqdm import tqdm
 
-from any2seg_core.config import UNTRAINED
+from any2seg_core.config import SHIPPED, UNTRAINED
 from any2seg_core.errors import ConfigError
 from any2seg_core.frames import ClassTable, Modality
 from any2seg_core.model.shipped import find_checkpoint
@@ -118,7 +119,14 @@ def _in_parallel(
     with ProcessPoolExecutor(min(workers, len(todo)), mp_context=get_context("spawn")) as pool:
         waiting = [pool.submit(_in_process, job, settings, out, weights) for job in todo]
         for future in tqdm(as_completed(waiting), desc="replay", total=len(todo), unit="recording"):
-            place = future.result()
+            try:
+                place = future.result()
+            except BrokenProcessPool as error:
+                msg = (
+                    f"replay: found a process dead ({error}), expected it to live; free memory or ask for fewer "
+                    "workers, and run again: finished recordings are kept"
+                )
+                raise ConfigError(msg) from error
             result = _cached(by_place[place], settings, out, weights, classes)
             if result is not None:
                 found[place] = result
@@ -163,14 +171,14 @@ def _ends(path: Path) -> bytes:
 
 def weights_sha256(settings: ReplaySettings) -> str:
     """Checksum of the model's weights; empty for an untrained model."""
-    name = str(settings.parameters.get("inference.checkpoint", UNTRAINED))
+    name = str(settings.parameters.get("inference.checkpoint", SHIPPED))
     path = find_checkpoint(name) / _WEIGHTS
     return hashlib.sha256(path.read_bytes()).hexdigest() if name != UNTRAINED and path.is_file() else ""
 
 
 def _remembers(settings: ReplaySettings) -> bool:
     """Whether the model's t-1 is the frame before, so that subsets would mix their memories."""
-    path = find_checkpoint(str(settings.parameters.get("inference.checkpoint", UNTRAINED))) / "checkpoint.json"
+    path = find_checkpoint(str(settings.parameters.get("inference.checkpoint", SHIPPED))) / "checkpoint.json"
     return path.is_file() and json.loads(path.read_text(encoding="utf-8"))["model"].get("previous") == "temporal"
 
 

@@ -10,9 +10,8 @@ processes it was made.
 from __future__ import annotations
 
 import io
-import multiprocessing
 import zipfile
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -26,6 +25,7 @@ from any2seg_core.frames import Modality
 from any2seg_core.preprocess import Preprocessor
 from any2seg_sim.dataset.layout import KINDS, RAW
 from any2seg_sim.dataset.recipe import claim
+from any2seg_sim.processes import rendering_pool
 from any2seg_sim.rig import Rig
 from any2seg_sim.sensors.depth import to_millimetres
 from any2seg_sim.simulation import RenderError, render_moments
@@ -99,8 +99,7 @@ def _rendered(root: Path, recipe: Recipe, missing: dict[ScenePlan, list[int]], w
         for scene, frames in missing.items():
             yield from _render_scene(root, recipe, scene, frames)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(missing)), context, _start_worker) as pool:
+    with rendering_pool(min(workers, len(missing)), _start_worker) as pool:
         jobs = [pool.submit(_job, root, recipe, scene, frames) for scene, frames in missing.items()]
         try:
             for job in as_completed(jobs):
@@ -111,8 +110,6 @@ def _rendered(root: Path, recipe: Recipe, missing: dict[ScenePlan, list[int]], w
                 "again: finished frames stay"
             )
             raise RenderError(msg) from error
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _start_worker() -> None:

@@ -3,7 +3,9 @@
 """A small drive: geometry, classes, events, stamps and determinism of what the simulator makes."""
 
 import dataclasses
+import multiprocessing
 import os
+import signal
 
 import numpy as np
 import pytest
@@ -211,13 +213,20 @@ def test_no_workers_is_an_error():
 
 
 def test_a_killed_worker_is_reported(monkeypatch):
-    monkeypatch.setattr(simulation._Worker, "run", dying)
+    monkeypatch.setattr(simulation._Worker, "run", os._exit)
     with pytest.raises(Any2SegError, match=r"found a rendering process dead .*ask for fewer workers"):
         list(render_drive(SMALL, workers=2))
 
 
-def dying(index):
-    os._exit(1)
+def test_processes_of_a_drive_that_nobody_wants_any_more_go_at_once():
+    """As after Ctrl-C: what they work on is given up, not waited for."""
+    others = set(multiprocessing.active_children())
+    drive = render_drive(dataclasses.replace(SMALL, width=640, height=480, duration_s=3.0), workers=2)
+    next(drive)
+    mine = set(multiprocessing.active_children()) - others
+    assert len(mine) == 2
+    drive.close()
+    assert [process.exitcode for process in mine] == [-signal.SIGTERM] * 2
 
 
 def test_preview_has_a_row_per_moment_and_a_column_per_sensor():
