@@ -19,6 +19,8 @@ EXTRAS = {
     "sim": ["embreex>=4", "trimesh>=4", "rosbags>=0.11", "av>=14", "jinja2>=3", "pillow>=10.1", "tqdm>=4"],
     # Replay of recordings: bags, files that lost their end, film, page template, progress.
     "replay": ["rosbags>=0.11", "mcap>=1.1", "av>=14", "jinja2>=3", "tqdm>=4"],
+    # Replay of many recordings on many machines.
+    "ray": ["ray>=2.9"],
     # Recordings to scrub through: .rrd export.
     "rerun": ["rerun-sdk>=0.23"],
     # Other runtimes for the same model: the exchange format and its exporter, two engines.

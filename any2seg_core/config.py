@@ -28,6 +28,8 @@ LIVE: Final[dict[str, JsonValue]] = {"live": True}
 
 UNTRAINED: Final = "untrained"
 """In place of a checkpoint: seeded random weights; also their name, so that nobody takes their labels for an answer."""
+SHIPPED: Final = "any2seg-b0-street"
+"""The checkpoint that comes with the package: trained on simulated streets alone."""
 _ALL_MODALITIES: Final = tuple(modality.value for modality in Modality)
 
 
@@ -262,9 +264,9 @@ class InferenceConfig(Settings):
     """The model and where it runs."""
 
     checkpoint: str = Field(
-        "",
-        description="checkpoint folder; 'untrained' runs seeded random weights for a dry run; while the node runs, the "
-        "service ~/reload_checkpoint puts a change into force",
+        SHIPPED,
+        description="checkpoint folder, or name of one that comes with the package; 'untrained' runs seeded random "
+        "weights for a dry run; while the node runs, the service ~/reload_checkpoint puts a change into force",
         json_schema_extra=LIVE,
     )
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")

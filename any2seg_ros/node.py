@@ -16,7 +16,7 @@ from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from sensor_msgs.msg import CameraInfo
 
-from any2seg_core.config import UNTRAINED, NodeConfig
+from any2seg_core.config import SHIPPED, UNTRAINED, NodeConfig
 from any2seg_core.errors import Any2SegError, ConfigError
 from any2seg_core.frames import Modality, subset_key
 from any2seg_core.inference import EnduringSegmenter, release_memory
@@ -171,6 +171,8 @@ class SegmentationNode(LifecycleNode):
         self.get_logger().info(f"{what}: {subset_key(used)}, weights {segmenter.name!r} on {segmenter.device}")
         if segmenter.name == UNTRAINED:
             self.get_logger().warning("the weights are untrained: labels are random, good only to check the wiring")
+        elif segmenter.name == SHIPPED:
+            self.get_logger().warning(f"weights {SHIPPED!r} learnt simulated streets alone: do not drive by them")
         unknown = [name for name in self._config.modalities if Modality(name) not in used]
         if unknown:
             self.get_logger().warning(f"not subscribed to {', '.join(unknown)}: checkpoint {segmenter.name!r} lacks it")

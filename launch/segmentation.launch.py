@@ -73,7 +73,7 @@ def arguments() -> list[DeclareLaunchArgument]:
         "rig": ("", f"sensors: rig files' paths or names, with commas between; names are {', '.join(rig_names())}"),
         "params_file": ("", "YAML file of the node's parameters; if empty and no rig is given, the package's own"),
         "parameters": ("", "further parameters as YAML, for example '{output.confidence_floor: 0.3}'"),
-        "checkpoint": ("", "folder of the model, or 'untrained'; if empty, the files decide"),
+        "checkpoint": ("", "the model: a folder, a shipped one's name or 'untrained'; if empty, the files decide"),
         "namespace": ("", "namespace of the node; topics without a leading / lie in it, a rig's too"),
         "name": (NODE, "name of the node"),
         "autostart": ("", "true or false: configure and activate at start; if empty, the files decide"),

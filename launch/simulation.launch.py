@@ -37,13 +37,10 @@ def arguments() -> list[DeclareLaunchArgument]:
         "duration": ("10", "length of the drive, seconds"),
         "weather": ("sun", "cloud, fog, night, rain or sun"),
         "sim_rig": ("vehicle", "aligned: camera, depth and events look through one lens; vehicle: each has its place"),
-        "size": ("320x240", "images, WIDTHxHEIGHT"),
+        "size": ("320x256", "images, WIDTHxHEIGHT"),
+        "fov": ("87.6", "horizontal field of view, degrees; so objects are as large as the shipped model learnt them"),
         "faults": ("", f"script of what fails when: a path, or one of {', '.join(fault_names())}; if empty, nothing"),
         "loop": ("true", "true or false: drive on and on; else all ends with the drive"),
-        "checkpoint": (
-            "untrained",
-            "folder of the model; untrained weights only show the wiring",
-        ),
     }
     return [DeclareLaunchArgument(name, default_value=value, description=text) for name, (value, text) in told.items()]
 

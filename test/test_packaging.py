@@ -13,6 +13,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from any2seg_core.config import SHIPPED
+
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ("any2seg_core", "any2seg_ros", "any2seg_sim", "launch", "config", "resource", "training")
 FILES = ("setup.py", "setup.cfg", "pyproject.toml", "package.xml", "README.md", "LICENSE")
@@ -54,6 +56,8 @@ def test_the_wheel_holds_what_the_programs_read(wheel):
     expected |= {f"share/any2seg/{path.relative_to(ROOT).as_posix()}" for path in shipped}
     assert expected == set(data)
     assert {"any2seg_core/py.typed", "any2seg_sim/demo/templates/report.html.j2"} <= set(wheel)
+    weights = f"any2seg_core/checkpoints/{SHIPPED}"
+    assert {f"{weights}/model.safetensors", f"{weights}/checkpoint.json"} <= set(wheel)
 
 
 def test_every_module_is_in_the_wheel(wheel):

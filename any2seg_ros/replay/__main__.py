@@ -19,6 +19,7 @@ import yaml
 from any2seg_core.errors import Any2SegError, ConfigError
 from any2seg_core.faults import FaultScript
 from any2seg_ros.replay.bags import opened
+from any2seg_ros.replay.cluster import ray_package
 from any2seg_ros.replay.many import Job, jobs_of, replay
 from any2seg_ros.replay.one import open_model, topic_rows
 from any2seg_ros.replay.roles import ROLES, find_roles
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.dry_run:
             return _dry_run(options.bags, settings)
         _check_early(options, settings)
-        verdict = replay(options.bags, settings, options.out, workers=options.workers)
+        verdict = replay(options.bags, settings, options.out, workers=options.workers, cluster=options.ray)
         status = finish(
             verdict,
             options.out,
@@ -96,6 +97,12 @@ def _parser() -> argparse.ArgumentParser:
         help="CPU threads of the model; scores are equal for equal numbers (%(default)s)",
     )
     add("--workers", type=int, default=1, help="recordings at a time (%(default)s)")
+    add(
+        "--ray",
+        default="",
+        metavar="ADDRESS",
+        help="do the work on a Ray cluster whose machines see all files under the same paths; 'local': on this machine",
+    )
     return parser
 
 
@@ -145,6 +152,8 @@ def _check_early(options: argparse.Namespace, settings: ReplaySettings) -> None:
     parse_gates(options.fail_under, list(open_model(settings).classes.names))
     if options.rrd:
         rerun_package()
+    if options.ray:
+        ray_package()
 
 
 def _dry_run(paths: Sequence[Path], settings: ReplaySettings) -> int:

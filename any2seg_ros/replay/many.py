@@ -11,7 +11,7 @@ import operator
 import platform
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from importlib import metadata
 from multiprocessing import get_context
@@ -23,13 +23,14 @@ from any2seg_core.config import SHIPPED, UNTRAINED
 from any2seg_core.errors import ConfigError
 from any2seg_core.frames import ClassTable, Modality
 from any2seg_core.model.shipped import find_checkpoint
+from any2seg_ros.replay.cluster import on_cluster
 from any2seg_ros.replay.drawing import write_bytes
 from any2seg_ros.replay.one import BagResult, judge_bag, open_model
 from any2seg_ros.replay.tally import Tally
 from any2seg_ros.replay.verdict import BagVerdict, ClassInfo, ModelInfo, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from any2seg_core.inference import Segmenter
@@ -56,7 +57,9 @@ def jobs_of(paths: Sequence[Path]) -> list[Job]:
     return [Job(path, name, place) for place, (path, name) in enumerate(zip(paths, names, strict=True))]
 
 
-def replay(paths: Sequence[Path], settings: ReplaySettings, out: Path, *, workers: int = 1) -> Verdict:
+def replay(
+    paths: Sequence[Path], settings: ReplaySettings, out: Path, *, workers: int = 1, cluster: str = ""
+) -> Verdict:
     """Judge recordings, and write report.json; what an earlier, equal call has finished is not done again.
 
     Args:
@@ -64,9 +67,11 @@ def replay(paths: Sequence[Path], settings: ReplaySettings, out: Path, *, worker
         settings: what to play and to judge.
         out: folder to write to.
         workers: processes; each loads the model.
+        cluster: address of a Ray cluster that does the work in their place, or cluster.LOCAL. All its machines must
+            see recordings, checkpoint and `out` under the same paths.
 
     Raises:
-        ConfigError, CheckpointError, DependencyError: the model cannot be opened.
+        ConfigError, CheckpointError, DependencyError: the model cannot be opened, or a process or the cluster is lost.
     """
     segmenter = open_model(settings)
     if settings.subsets and _remembers(settings):
@@ -80,8 +85,12 @@ def replay(paths: Sequence[Path], settings: ReplaySettings, out: Path, *, worker
     known = {job: _cached(job, settings, out, weights, segmenter.classes) for job in jobs}
     todo = [job for job in jobs if known[job] is None]
     results: dict[int, BagResult] = {job.place: found for job, found in known.items() if found is not None}
-    if workers > 1 and len(todo) > 1:
-        results |= _in_parallel(todo, settings, out, weights, segmenter.classes, workers)
+    if todo and (cluster or (workers > 1 and len(todo) > 1)):
+        if cluster:
+            ended = _on_cluster(todo, settings, out, weights, cluster)
+        else:
+            ended = _in_parallel(todo, settings, out, weights, workers)
+        results |= _gathered(ended, todo, settings, out, weights, segmenter.classes)
     else:
         for job in todo:
             results[job.place] = _do(job, settings, out, weights, segmenter)
@@ -111,25 +120,42 @@ def _in_process(job: Job, settings: ReplaySettings, out: Path, weights: str) -> 
     return job.place
 
 
-def _in_parallel(
-    todo: Sequence[Job], settings: ReplaySettings, out: Path, weights: str, classes: ClassTable, workers: int
-) -> dict[int, BagResult]:
-    found: dict[int, BagResult] = {}
-    by_place = {job.place: job for job in todo}
+def _in_parallel(todo: Sequence[Job], settings: ReplaySettings, out: Path, weights: str, workers: int) -> Iterator[int]:
+    """Yield the places of recordings as they are done in processes of their own."""
     with ProcessPoolExecutor(min(workers, len(todo)), mp_context=get_context("spawn")) as pool:
         waiting = [pool.submit(_in_process, job, settings, out, weights) for job in todo]
-        for future in tqdm(as_completed(waiting), desc="replay", total=len(todo), unit="recording"):
-            try:
-                place = future.result()
-            except BrokenProcessPool as error:
-                msg = (
-                    f"replay: found a process dead ({error}), expected it to live; free memory or ask for fewer "
-                    "workers, and run again: finished recordings are kept"
-                )
-                raise ConfigError(msg) from error
-            result = _cached(by_place[place], settings, out, weights, classes)
-            if result is not None:
-                found[place] = result
+        try:
+            for future in as_completed(waiting):
+                yield future.result()
+        except BrokenProcessPool as error:
+            msg = (
+                f"replay: found a process dead ({error}), expected it to live; free memory or ask for fewer "
+                "workers, and run again: finished recordings are kept"
+            )
+            raise ConfigError(msg) from error
+
+
+def _on_cluster(todo: Sequence[Job], settings: ReplaySettings, out: Path, weights: str, address: str) -> Iterator[int]:
+    """Yield the places of recordings as they are done on a cluster."""
+    jobs = [(replace(job, path=job.path.absolute()), settings, out.absolute(), weights) for job in todo]
+    return on_cluster(address, _in_process, jobs, threads=max(settings.threads, 1))
+
+
+def _gathered(
+    ended: Iterable[int], todo: Sequence[Job], settings: ReplaySettings, out: Path, weights: str, classes: ClassTable
+) -> dict[int, BagResult]:
+    """Read what the processes left in `out`."""
+    found: dict[int, BagResult] = {}
+    by_place = {job.place: job for job in todo}
+    for place in tqdm(ended, desc="replay", total=len(todo), unit="recording"):
+        result = _cached(by_place[place], settings, out, weights, classes)
+        if result is None:
+            msg = (
+                f"replay: found no result of {by_place[place].name!r} in {out}, expected one; let all machines see "
+                "recordings and output under the same paths"
+            )
+            raise ConfigError(msg)
+        found[place] = result
     return found
 
 

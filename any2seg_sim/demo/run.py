@@ -11,7 +11,6 @@ import shutil
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import rclpy
@@ -20,6 +19,7 @@ from tqdm import tqdm
 from any2seg_core.config import UNTRAINED
 from any2seg_core.frames import DELIVER_CLASSES
 from any2seg_core.model.checkpoint import load_checkpoint
+from any2seg_core.model.shipped import find_checkpoint
 from any2seg_ros.topics import CAMERA_INFO_TOPICS, DATA_TOPICS
 from any2seg_sim.demo.gather import output_records
 from any2seg_sim.demo.play import play_and_record
@@ -33,6 +33,7 @@ from any2seg_sim.rig import Rig
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from any2seg_core.faults import FaultScript
     from any2seg_sim.demo.gather import Gallery
@@ -150,7 +151,7 @@ def _record(
 
 
 def _weights_name(checkpoint: str) -> str:
-    return checkpoint if checkpoint == UNTRAINED else load_checkpoint(Path(checkpoint))[1].name
+    return checkpoint if checkpoint == UNTRAINED else load_checkpoint(find_checkpoint(checkpoint))[1].name
 
 
 def _machine() -> dict[str, str]:

@@ -4,6 +4,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import cv2
@@ -12,10 +13,11 @@ import pytest
 import yaml
 from rosbags.highlevel import AnyReader
 
-from any2seg_core.errors import Any2SegError
+from any2seg_core.errors import Any2SegError, ConfigError, DependencyError
 from any2seg_core.frames import DELIVER_CLASSES
 from any2seg_ros.conversions import image_frame, stamp_ns
 from any2seg_ros.replay.__main__ import main
+from any2seg_ros.replay.cluster import LOCAL
 from any2seg_ros.replay.many import replay
 from any2seg_ros.replay.one import open_model
 from any2seg_ros.replay.settings import ReplaySettings
@@ -130,6 +132,30 @@ def test_one_process_or_two_give_the_same_report(bag, out, tmp_path):
     assert one.scores.frames == 20
     np.testing.assert_array_equal(one.scores.confusion, 2 * np.array(read(out).scores.confusion))
     assert one.subsets[3].miou == pytest.approx(read(out).subsets[3].miou)
+
+
+def test_a_ray_cluster_gives_the_same_report(bag, out, tmp_path):
+    pytest.importorskip("ray")
+    found = replay([bag], SETTINGS, tmp_path / "out", cluster=LOCAL)
+    assert lasting(found) == lasting(read(out))
+
+
+def test_a_ray_cluster_that_is_not_there_is_said(bag, tmp_path):
+    pytest.importorskip("ray")
+    with pytest.raises(ConfigError, match=r"found no Ray cluster at '127\.0\.0\.1:1' .*start it"):
+        replay([bag], SETTINGS, tmp_path, cluster="127.0.0.1:1")
+
+
+def test_ray_must_be_installed(bag, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(DependencyError, match=r"pip install any2seg\[ray\]"):
+        replay([bag], SETTINGS, tmp_path, cluster=LOCAL)
+
+
+def test_a_result_that_the_cluster_left_elsewhere_is_said(bag, tmp_path, monkeypatch):
+    monkeypatch.setattr("any2seg_ros.replay.many.on_cluster", lambda *_, **__: iter([0]))
+    with pytest.raises(ConfigError, match=r"found no result of 'street' in .*under the same paths"):
+        replay([bag], SETTINGS, tmp_path, cluster=LOCAL)
 
 
 def test_what_is_finished_is_not_done_again(bag, tmp_path, monkeypatch):
