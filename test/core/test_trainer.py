@@ -227,8 +227,8 @@ def test_a_kill_while_scoring_costs_the_scoring_only(tmp_path, uninterrupted):
 def test_the_second_signal_acts_as_always(tmp_path):
     def twice(epoch, number):
         if (epoch, number) == (0, 1):
-            os.kill(os.getpid(), signal.SIGINT)
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
 
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
