@@ -230,10 +230,14 @@ def test_the_second_signal_acts_as_always(tmp_path):
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
 
-    before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
-        trainer_of(experiment_of(), tmp_path, MadeUp(before=twice)).fit()
-    assert signal.getsignal(signal.SIGINT) is before
+    # A shell's background jobs are born with SIGINT ignored.
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            trainer_of(experiment_of(), tmp_path, MadeUp(before=twice)).fit()
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, former)
 
 
 @pytest.mark.parametrize("spoilt", [float("nan"), float("inf")])
