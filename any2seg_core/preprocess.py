@@ -118,7 +118,7 @@ class Preprocessor:
         pixels = np.zeros((1, len(self.modalities), 3, *size), np.float32)
         for slot, modality in enumerate(self.modalities):
             if present[slot]:
-                pixels[0, slot] = self.prepare(frame_set.frames[modality], size, frame_set.view)
+                self._draw(frame_set.frames[modality], frame_set.view, pixels[0, slot])
         return ModalityStack(torch.from_numpy(pixels), torch.tensor([present]), self.modalities, frame_set.output_size)
 
     def unusable(self, frame_set: FrameSet) -> dict[Modality, Any2SegError]:
@@ -154,26 +154,33 @@ class Preprocessor:
             FrameError: the data is not what the modality has.
             CalibrationError: points come without a view or transform, or HHA without a view.
         """
+        pixels = np.zeros((3, *size), np.float32)
+        self._draw(frame, view, pixels)
+        return pixels
+
+    def _draw(self, frame: SensorFrame, view: CameraModel | None, pixels: NDArray[np.float32]) -> None:
+        """Fill pixels (3, H, W), all zero before, in place: copies of model input take longer than making it."""
         data = frame.data
+        array = data if isinstance(data, np.ndarray) else None
         if isinstance(data, Points) and frame.modality is Modality.LIDAR:
-            return _channels_first(self._draw_points(frame, data, size, view))
-        if isinstance(data, Events) and frame.modality is Modality.EVENT:
-            return _channels_first(resize_nearest(self._draw_events(frame, data), size[1], size[0]))
-        if isinstance(data, np.ndarray):
-            if data.ndim == 2 and data.dtype.kind == "f" and frame.modality is Modality.DEPTH:
-                return _channels_first(self._draw_depth(data, size, view))
-            if data.ndim == 3 and data.shape[2] == 3 and data.dtype == np.uint8:
-                return self._normalise(frame.modality, data, size)
-        found = f"{data.dtype} {data.shape}" if isinstance(data, np.ndarray) else type(data).__name__
-        msg = (
-            f"preprocessor: found {found} in a frame of {frame.modality.value!r}, expected a picture (H, W, 3) uint8, "
-            "or Points for lidar, Events for event, (H, W) float metres for depth; convert the message"
-        )
-        raise FrameError(msg)
+            self._draw_points(frame, data, view, pixels)
+        elif isinstance(data, Events) and frame.modality is Modality.EVENT:
+            self._draw_events(frame, data, pixels)
+        elif array is not None and array.ndim == 3 and array.shape[2] == 3 and array.dtype == np.uint8:
+            self._normalise(frame.modality, array, pixels)
+        elif array is not None and array.ndim == 2 and array.dtype.kind == "f" and frame.modality is Modality.DEPTH:
+            self._draw_depth(array, view, pixels)
+        else:
+            found = type(data).__name__ if array is None else f"{array.dtype} {array.shape}"
+            msg = (
+                f"preprocessor: found {found} in a frame of {frame.modality.value!r}, expected a picture (H, W, 3) "
+                "uint8, or Points for lidar, Events for event, (H, W) float metres for depth; convert the message"
+            )
+            raise FrameError(msg)
 
     def _draw_points(
-        self, frame: SensorFrame, points: Points, size: tuple[int, int], view: CameraModel | None
-    ) -> NDArray[np.float32]:
+        self, frame: SensorFrame, points: Points, view: CameraModel | None, pixels: NDArray[np.float32]
+    ) -> None:
         if view is None or frame.to_view is None:
             missing = "camera view" if view is None else f"transform from {frame.frame_id!r} to the view"
             msg = (
@@ -182,10 +189,10 @@ class Preprocessor:
             )
             raise CalibrationError(msg)
         config = self.config
-        return lidar_image(
+        lidar_image(
             points,
             frame.to_view,
-            scaled(view, size[1], size[0]),
+            scaled(view, pixels.shape[2], pixels.shape[1]),
             encoding=config.lidar_encoding,
             min_range_m=config.lidar_min_range_m,
             max_range_m=config.lidar_max_range_m,
@@ -193,35 +200,38 @@ class Preprocessor:
             height_max_m=config.lidar_height_max_m,
             intensity_scale=config.lidar_intensity_scale,
             splat_px=config.lidar_splat_px,
+            out=_channels_last(pixels),
         )
 
-    def _draw_events(self, frame: SensorFrame, events: Events) -> NDArray[np.float32]:
-        return event_stack(
+    def _draw_events(self, frame: SensorFrame, events: Events, pixels: NDArray[np.float32]) -> None:
+        _, height, width = pixels.shape
+        fits = (events.height, events.width) == (height, width)
+        image = event_stack(
             events,
             representation=self.config.event_representation,
             start_ns=frame.end_ns - round(self.config.event_window_s * 1e9),
             end_ns=frame.end_ns,
             max_count=self.config.event_max_count,
+            out=_channels_last(pixels) if fits else None,
         )
+        if not fits:
+            _channels_last(pixels)[:] = resize_nearest(image, width, height)
 
-    def _draw_depth(
-        self, depth: NDArray[np.float32], size: tuple[int, int], view: CameraModel | None
-    ) -> NDArray[np.float32]:
-        height, width = size
+    def _draw_depth(self, depth: NDArray[np.float32], view: CameraModel | None, pixels: NDArray[np.float32]) -> None:
+        _, height, width = pixels.shape
         hha = self.config.depth_encoding == HHA
-        return depth_image(
+        depth_image(
             resize_depth(depth, width, height),
             encoding=self.config.depth_encoding,
             min_depth_m=self.config.depth_min_m,
             max_depth_m=self.config.depth_max_m,
             camera=scaled(view, width, height) if hha and view is not None else None,
+            out=_channels_last(pixels),
         )
 
-    def _normalise(self, modality: Modality, image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.float32]:
-        resized = resize_picture(image, size, smooth=modality in SMOOTH)
-        pixels = np.empty((3, *size), np.float32)
+    def _normalise(self, modality: Modality, image: NDArray[np.uint8], pixels: NDArray[np.float32]) -> None:
+        resized = resize_picture(image, (pixels.shape[1], pixels.shape[2]), smooth=modality in SMOOTH)
         _look_up(np.require(resized, np.uint8, ["C", "W"]), self._tables[modality], pixels)
-        return pixels
 
 
 def resize_picture(image: NDArray[np.uint8], size: tuple[int, int], *, smooth: bool) -> NDArray[np.uint8]:
@@ -266,5 +276,6 @@ def _check_finite(modality: Modality, pixels: NDArray[np.float32]) -> None:
         raise FrameError(msg)
 
 
-def _channels_first(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.ascontiguousarray(image.transpose(2, 0, 1))
+def _channels_last(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """See pixels (3, H, W) as an image (H, W, 3) of the same memory."""
+    return pixels.transpose(1, 2, 0)

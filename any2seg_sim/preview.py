@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import cv2
 import numpy as np
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from any2seg_core.frames import Events, Points
     from any2seg_sim.settings import DriveSettings
     from any2seg_sim.simulation import Moment
-
-_NO_WINDOW: Final = {"start_ns": 0, "end_ns": 0}
 
 
 def preview_sheet(settings: DriveSettings, *, moments: int = 4) -> NDArray[np.uint8]:
@@ -54,8 +52,8 @@ def _row(moment: Moment, rig: Rig) -> NDArray[np.uint8]:
     )
     points, events = cast("Points", moment.lidar.frame.data), cast("Events", moment.events.frame.data)
     swept = lidar_image(points, rig.lidar_to_camera, rig.camera, encoding="log", splat_px=1)
-    window = {"start_ns": int(events.t_ns[0]) - 1, "end_ns": int(events.t_ns[-1])} if len(events) else _NO_WINDOW
-    seen = _eight_bits(event_stack(events, representation="polarity", **window))
+    start_ns, end_ns = (int(events.t_ns[0]) - 1, int(events.t_ns[-1])) if len(events) else (0, 1)
+    seen = _eight_bits(event_stack(events, representation="polarity", start_ns=start_ns, end_ns=end_ns))
     if seen.shape != image.shape:
         size = image.shape[1], image.shape[0]
         seen = np.asarray(cv2.resize(seen, size, interpolation=cv2.INTER_NEAREST), np.uint8)

@@ -11,6 +11,8 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -57,6 +59,8 @@ def node(bar: tqdm[Any], *, quick: bool) -> Iterator[dict[str, Any]]:
         bar.update()
 
 
+THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
 GROUPS: Final[dict[str, Callable[..., Iterator[dict[str, Any]]]]] = {
     "prepare": steps(prepare_cases),
     "label_output": steps(label_cases),
@@ -99,6 +103,13 @@ def earlier(path: Path, chosen: list[str], *, quick: bool) -> list[dict[str, Any
     return [result for result in report["results"] if group_of(result) not in chosen and "machine" in result]
 
 
+def alone() -> None:
+    """Start again with every library on one thread, unless that is so: NumPy's only looks when it is imported."""
+    if any(os.environ.get(name) != "1" for name in THREADS):
+        environment = os.environ | dict.fromkeys(THREADS, "1")
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)  # noqa: S606  itself
+
+
 def main() -> None:
     """Run the chosen groups and write the report after each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -135,4 +146,5 @@ def write(path: Path, results: list[dict[str, Any]], *, quick: bool) -> None:
 
 
 if __name__ == "__main__":
+    alone()
     main()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import torch
 from baselines import WINDOW_NS, numpy_histogram, numpy_lidar, numpy_picture
-from bench_inputs import view_of
+from bench_inputs import cloud, view_of
 from bench_measure import speedup, summary, timed
 from tqdm import tqdm
 
@@ -86,10 +86,7 @@ def sensor_messages(side: int, points: int, events: int, start_ns: int, seed: in
     at = {axis: random.integers(0, side, events).astype(np.uint16) for axis in "xy"}
     columns: dict[str, NDArray[Any]] = {**at, "t": t_ns, "p": random.integers(0, 2, events).astype(np.uint8)}
     described[Modality.EVENT] = columns_fields(columns, stamp_ns=start_ns, frame_id="camera")
-    z = random.uniform(2, 60, points)
-    right, down = random.uniform(-1, 1, (2, points)) * z
-    cloud = Points(np.stack([right, down, z], 1).astype(np.float32), random.uniform(0, 255, points).astype(np.float32))
-    described[Modality.LIDAR] = cloud_fields(cloud, stamp_ns=end_ns, frame_id="camera")
+    described[Modality.LIDAR] = cloud_fields(cloud(points, seed), stamp_ns=end_ns, frame_id="camera")
     return {modality: make(fields, compat.message_class) for modality, fields in described.items()}
 
 
@@ -111,8 +108,8 @@ class PlainNode:
         grey = np.where(np.isfinite(depth) & (depth > 0), code, 0.0)
         seen = records(messages[Modality.EVENT])
         events = Events(seen["x"], seen["y"], seen["p"], seen["t"].astype(np.int64), side, side)
-        cloud = records(messages[Modality.LIDAR])
-        points = Points(np.stack([cloud[axis] for axis in "xyz"], 1), cloud["intensity"])
+        swept = records(messages[Modality.LIDAR])
+        points = Points(np.stack([swept[axis] for axis in "xyz"], 1), swept["intensity"])
         drawn = [
             np.repeat(grey[..., None], 3, 2),
             numpy_histogram(events),
@@ -232,8 +229,12 @@ class Feeder:
         node.create_subscription(status, f"{NODE}/used_sensors", self._served, profile)
 
     def labels_of_all(self) -> NDArray[np.uint8] | None:
-        """Give labels (H, W) that all sensors served; None if there are none."""
-        return next((self._labels[stamp] for stamp in self._whole if stamp in self._labels), None)
+        """Give the first labels (H, W) that all sensors served; None if there are none.
+
+        Later ones saw events of two messages: at high rates their windows overlap.
+        """
+        stamps = self._whole & self._labels.keys()
+        return self._labels[min(stamps)] if stamps else None
 
     def ready(self) -> bool:
         """Send until the node answers; False if it never does."""

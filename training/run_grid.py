@@ -260,7 +260,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         grid = load_grid(options.grid)
         out = options.out or Path("out/grids") / grid.name
-        jobs = [Job(grid, run, seed, options.grid, out, options.overrides) for run in grid.runs for seed in grid.seeds]
+        jobs = [Job(grid, run, seed, options.grid, out, options.overrides) for seed in grid.seeds for run in grid.runs]
         failures: list[str] = []
         if not options.table:
             failures = list(run_grid(jobs, shlex.split(options.launch), lambda: write_table(out, grid, jobs)))

@@ -7,6 +7,7 @@ Run by itself with a backbone, a size and a way, it prints that way's peak of me
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -107,6 +108,8 @@ def segment_benchmark(bar: tqdm[Any], *, quick: bool) -> Iterator[dict[str, Any]
             )
             result = measure(case, rounds, bar)
             result["peak_mb"] = {name: peak_mb(backbone, side, name) for name in WEIGHED if name in names}
+            del ways, case  # the next one needs the memory
+            gc.collect()
             yield result
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 
@@ -133,7 +133,8 @@ def lens_of(camera: CameraModel, to_view: NDArray[np.float64] | None = None, *, 
     padded = np.zeros(8)
     padded[: len(d)] = d
     limit = math.inf if code == PINHOLE else _limit(code, tuple(padded.tolist()), _corner_radius(k, camera))
-    return Lens(np.ascontiguousarray(transform[:3]), np.array(k[:2], np.float64, order="C"), code, padded, limit)
+    rows, pixel = (tuple(map(tuple, matrix.tolist())) for matrix in (transform[:3], np.asarray(k[:2], np.float64)))
+    return Lens(cast("Any", rows), cast("Any", pixel), code, cast("Any", tuple(padded.tolist())), limit)
 
 
 def _model_code(model: str, d: NDArray[np.float64]) -> int:

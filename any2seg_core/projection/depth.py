@@ -11,7 +11,7 @@ import numpy as np
 from any2seg_core.errors import CalibrationError, ConfigError, FrameError
 from any2seg_core.projection.camera import validate
 from any2seg_core.projection.distances import CODES, distance_code
-from any2seg_core.projection.kernels import draw_depth
+from any2seg_core.projection.kernels import blank, draw_depth
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,6 +33,7 @@ def depth_image(
     max_depth_m: float = 100.0,
     camera: CameraModel | None = None,
     gravity: NDArray[np.float64] | None = None,
+    out: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     """Draw depth as an image.
 
@@ -46,6 +47,7 @@ def depth_image(
         max_depth_m: depth whose code is 1/255; farther is clipped.
         camera: intrinsics of the depth image, for "hha".
         gravity: (3,) direction of gravity in the optical frame, for "hha"; straight down in the image if left out.
+        out: (H, W, 3) float32 of any layout to draw into, instead of an array of its own.
 
     Returns:
         (H, W, 3) float32 in [0, 1]; zero in all channels where depth is not measured.
@@ -63,12 +65,15 @@ def depth_image(
         raise ConfigError(msg)
     code = distance_code("inverse" if encoding == HHA else encoding, min_depth_m, max_depth_m)
     metres = np.require(depth, np.float32, ["C", "W"])
-    grey = np.empty(depth.shape, np.float32)
+    image = blank(out, (depth.shape[0], depth.shape[1]))
+    grey = image[:, :, 0]
     draw_depth(metres, code, float(min_depth_m), float(max_depth_m), grey)
     if encoding != HHA:
-        return np.repeat(grey[:, :, None], 3, axis=2)
-    height, angle = hha_channels(metres, camera, gravity)
-    return np.where(grey[:, :, None] > 0, np.stack([grey, height, angle], axis=2), np.float32(0))
+        image[:, :, 1:] = grey[:, :, None]
+        return image
+    for channel, values in enumerate(hha_channels(metres, camera, gravity), 1):
+        image[:, :, channel] = np.where(grey > 0, values, np.float32(0))
+    return image
 
 
 def hha_channels(

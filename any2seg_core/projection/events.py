@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from any2seg_core.errors import ConfigError, FrameError
-from any2seg_core.projection.kernels import compiled
+from any2seg_core.projection.kernels import blank, compiled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,49 +35,58 @@ class Window(NamedTuple):
 
 
 @compiled
-def _histogram(events: Columns, window: Window, image: NDArray[np.float32]) -> None:
+def _histogram(events: Columns, window: Window, planes: NDArray[np.float32]) -> None:
     """Count events per polarity and note how recent the last one is."""
-    for i in range(len(events.x)):
-        row, column = events.y[i], events.x[i]
-        image[row, column, 0 if events.polarity[i] else 1] += 1.0
-        image[row, column, 2] = (events.t_ns[i] - window.start_ns) / (window.end_ns - window.start_ns)
-    for row in range(image.shape[0]):
-        for column in range(image.shape[1]):
-            for channel in range(2):
-                image[row, column, channel] = min(image[row, column, channel] / window.max_count, 1.0)
+    x, y, polarity, t_ns = events
+    for i in range(len(x)):
+        row, column = y[i], x[i]
+        planes[0 if polarity[i] else 1, row, column] += 1.0
+        planes[2, row, column] = (t_ns[i] - window.start_ns) / (window.end_ns - window.start_ns)
+    for channel in range(2):
+        for row in range(planes.shape[1]):
+            for column in range(planes.shape[2]):
+                planes[channel, row, column] = min(planes[channel, row, column] / window.max_count, 1.0)
 
 
 @compiled
-def _polarity(events: Columns, _window: Window, image: NDArray[np.float32]) -> None:
+def _polarity(events: Columns, _window: Window, planes: NDArray[np.float32]) -> None:
     """Paint each pixel in the colour of its last event."""
-    for i in range(len(events.x)):
-        row, column = events.y[i], events.x[i]
-        image[row, column, 0] = 0.0 if events.polarity[i] else 1.0
-        image[row, column, 2] = 1.0 if events.polarity[i] else 0.0
+    x, y, polarity, _ = events
+    for i in range(len(x)):
+        row, column = y[i], x[i]
+        planes[0, row, column] = 0.0 if polarity[i] else 1.0
+        planes[2, row, column] = 1.0 if polarity[i] else 0.0
 
 
 @compiled
-def _voxel(events: Columns, window: Window, image: NDArray[np.float32]) -> None:
+def _voxel(events: Columns, window: Window, planes: NDArray[np.float32]) -> None:
     """Share each signed event among the two bins beside its time."""
-    bins = image.shape[2]
-    for i in range(len(events.x)):
-        row, column = events.y[i], events.x[i]
-        place = (events.t_ns[i] - window.start_ns) / (window.end_ns - window.start_ns) * (bins - 1)
+    bins = planes.shape[0]
+    x, y, polarity, t_ns = events
+    for i in range(len(x)):
+        row, column = y[i], x[i]
+        place = (t_ns[i] - window.start_ns) / (window.end_ns - window.start_ns) * (bins - 1)
         lower = min(int(place), bins - 2)  # an event at the very end belongs to the last bin alone, as upper one
-        sign = 1.0 if events.polarity[i] else -1.0
-        image[row, column, lower] += sign * (lower + 1 - place)
-        image[row, column, lower + 1] += sign * (place - lower)
-    for row in range(image.shape[0]):
-        for column in range(image.shape[1]):
-            for channel in range(bins):
-                image[row, column, channel] = max(min(image[row, column, channel] / window.max_count, 1.0), -1.0)
+        sign = 1.0 if polarity[i] else -1.0
+        planes[lower, row, column] += sign * (lower + 1 - place)
+        planes[lower + 1, row, column] += sign * (place - lower)
+    for channel in range(bins):
+        for row in range(planes.shape[1]):
+            for column in range(planes.shape[2]):
+                planes[channel, row, column] = max(min(planes[channel, row, column] / window.max_count, 1.0), -1.0)
 
 
 _REPRESENTATIONS: Final = {"histogram": _histogram, "polarity": _polarity, "voxel": _voxel}
 
 
 def event_stack(
-    events: Events, *, representation: str = "histogram", start_ns: int, end_ns: int, max_count: int = 5
+    events: Events,
+    *,
+    representation: str = "histogram",
+    start_ns: int,
+    end_ns: int,
+    max_count: int = 5,
+    out: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     """Draw the events of the window (start_ns, end_ns]; others are left out.
 
@@ -93,9 +102,11 @@ def event_stack(
         start_ns: start of the window, exclusive, nanoseconds.
         end_ns: end of the window, inclusive, nanoseconds.
         max_count: events per pixel whose code is 1; "polarity" ignores it.
+        out: (H, W, 3) float32 zeros of any layout to draw into, instead of an array of its own.
 
     Returns:
-        (H, W, 3) float32 of the sensor's size, in [0, 1] ("voxel": [-1, 1]); zero where no event is.
+        (H, W, 3) float32 of the sensor's size, in [0, 1] ("voxel": [-1, 1]); zero where no event is. In memory, unless
+        out has it otherwise, one channel follows the other.
 
     Raises:
         ConfigError: unknown representation, or max_count below 1.
@@ -111,9 +122,9 @@ def event_stack(
         msg = f"event stack: found a window from {start_ns} to {end_ns} ns, expected start before end; swap them"
         raise FrameError(msg)
     part = events.between(start_ns, end_ns)
-    image = np.zeros((events.height, events.width, 3), np.float32)
+    planes = _planes(out, events.height, events.width)
     if not len(part):
-        return image
+        return planes.transpose(1, 2, 0)
     columns = Columns(
         np.require(part.x, np.uint16, ["C", "W"]),
         np.require(part.y, np.uint16, ["C", "W"]),
@@ -128,5 +139,12 @@ def event_stack(
             "expected none; check the sensor size in the message or the settings"
         )
         raise FrameError(msg)
-    _REPRESENTATIONS[representation](columns, Window(int(start_ns), int(end_ns), float(max_count)), image)
-    return image
+    _REPRESENTATIONS[representation](columns, Window(int(start_ns), int(end_ns), float(max_count)), planes)
+    return planes.transpose(1, 2, 0)
+
+
+def _planes(out: NDArray[np.float32] | None, height: int, width: int) -> NDArray[np.float32]:
+    """Give zeros (3, H, W) to draw into: each channel by itself in memory, as models take it."""
+    if out is None:
+        return np.zeros((3, height, width), np.float32)
+    return blank(out, (height, width)).transpose(2, 0, 1)

@@ -16,10 +16,16 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar, cast
 import numba
 import numpy as np
 
+from any2seg_core.errors import FrameError
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Function = TypeVar("Function", bound=Callable[..., object])
+
+Row3 = tuple[float, float, float]
+Row4 = tuple[float, float, float, float]
+Row8 = tuple[float, float, float, float, float, float, float, float]
 
 PINHOLE: Final = 0
 POLYNOMIAL: Final = 1
@@ -36,20 +42,20 @@ FAINTEST: Final = 1.0 / 255.0
 
 
 class Lens(NamedTuple):
-    """A camera made ready for the loops.
+    """A camera made ready for the loops: plain numbers, for each look into an array would count its references.
 
     Attributes:
-        transform: (3, 4) float64, from the points' frame to the optical frame.
-        pixel: (2, 3) float64, from distorted normalised coordinates to pixels.
+        transform: 3 rows of 4, from the points' frame to the optical frame.
+        pixel: 2 rows of 3, from distorted normalised coordinates to pixels.
         model: PINHOLE, POLYNOMIAL or EQUIDISTANT.
-        d: (8,) float64, coefficients in OpenCV's order, zeros behind the last.
+        d: 8 coefficients in OpenCV's order, zeros behind the last.
         limit: largest undistorted radius (POLYNOMIAL) or angle in radians (EQUIDISTANT) that the lens model holds for.
     """
 
-    transform: NDArray[np.float64]
-    pixel: NDArray[np.float64]
+    transform: tuple[Row4, Row4, Row4]
+    pixel: tuple[Row3, Row3]
     model: int
-    d: NDArray[np.float64]
+    d: Row8
     limit: float
 
 
@@ -89,11 +95,28 @@ def compiled(function: Function) -> Function:
 
     numba looks beside the source, then in the user's cache folder, and refuses to import the module where
     both are read-only (a sealed container); then the function compiles anew in each process instead.
+
+    Division by zero gives infinity or NaN, as NumPy has it: asking before each division would keep loops from being
+    computed several values at a time.
     """
     try:
-        return cast("Function", numba.njit(nogil=True, cache=True)(function))
+        return cast("Function", numba.njit(nogil=True, cache=True, error_model="numpy")(function))
     except RuntimeError:
-        return cast("Function", numba.njit(nogil=True)(function))
+        return cast("Function", numba.njit(nogil=True, error_model="numpy")(function))
+
+
+def blank(out: NDArray[np.float32] | None, size: tuple[int, int]) -> NDArray[np.float32]:
+    """Give zeros (H, W, 3) to draw into: those of the caller, if any.
+
+    Raises:
+        FrameError: the caller's are of another shape or type; the loops would write elsewhere.
+    """
+    if out is None:
+        return np.zeros((*size, 3), np.float32)
+    if out.shape != (*size, 3) or out.dtype != np.float32:
+        msg = f"drawing: found room of {out.dtype} {out.shape}, expected float32 {(*size, 3)}; give it the image's size"
+        raise FrameError(msg)
+    return out
 
 
 @compiled
@@ -131,15 +154,15 @@ def pixel_of_point(x: float, y: float, z: float, lens: Lens) -> tuple[float, flo
     All are rounded to single precision, so that whoever works on stored float32 values finds the same pixel.
     """
     t = lens.transform
-    depth = t[2, 0] * x + t[2, 1] * y + t[2, 2] * z + t[2, 3]
+    depth = t[2][0] * x + t[2][1] * y + t[2][2] * z + t[2][3]
     if not depth > MIN_DEPTH_M:
         return math.nan, math.nan, float(np.float32(depth))
-    right = t[0, 0] * x + t[0, 1] * y + t[0, 2] * z + t[0, 3]
-    down = t[1, 0] * x + t[1, 1] * y + t[1, 2] * z + t[1, 3]
+    right = t[0][0] * x + t[0][1] * y + t[0][2] * z + t[0][3]
+    down = t[1][0] * x + t[1][1] * y + t[1][2] * z + t[1][3]
     a, b = distorted(right, down, depth, lens)
     k = lens.pixel
-    u = np.float32(k[0, 0] * a + k[0, 1] * b + k[0, 2])
-    v = np.float32(k[1, 0] * a + k[1, 1] * b + k[1, 2])
+    u = np.float32(k[0][0] * a + k[0][1] * b + k[0][2])
+    v = np.float32(k[1][0] * a + k[1][1] * b + k[1][2])
     return float(u), float(v), float(np.float32(depth))
 
 
@@ -177,7 +200,8 @@ def draw_points(
     xyz: NDArray[np.float32], intensity: NDArray[np.float32], lens: Lens, shading: Shading, canvas: Canvas
 ) -> None:
     """Draw points (N, 3) and their intensity (N,) in front of what is on the canvas."""
-    height, width = canvas.depth.shape
+    image, drawn = canvas.image, canvas.depth
+    height, width = drawn.shape
     span = math.log(shading.max_range_m / shading.min_range_m)
     for i in range(len(xyz)):
         x, y, z = float(xyz[i, 0]), float(xyz[i, 1]), float(xyz[i, 2])
@@ -188,17 +212,21 @@ def draw_points(
         if not (-0.5 <= u < width - 0.5 and -0.5 <= v < height - 0.5):
             continue
         column, row = math.floor(u + 0.5), math.floor(v + 0.5)
+        radius = 0
+        if shading.splat_px > 0:
+            radius = math.floor(shading.splat_px * math.log(shading.max_range_m / distance) / span + 0.5)
+        elif not depth < drawn[row, column]:
+            continue  # most points of a dense scan: not worth their code
         near = nearness(distance, shading.encoding, shading.min_range_m, shading.max_range_m)
         high = fraction(z, shading.height_min_m, shading.height_max_m)
         bright = fraction(float(intensity[i]), 0.0, shading.intensity_scale)
-        radius = math.floor(shading.splat_px * math.log(shading.max_range_m / distance) / span + 0.5)
         for at_row in range(max(row - radius, 0), min(row + radius + 1, height)):
             for at_column in range(max(column - radius, 0), min(column + radius + 1, width)):
-                if depth < canvas.depth[at_row, at_column]:
-                    canvas.depth[at_row, at_column] = depth
-                    canvas.image[at_row, at_column, 0] = near
-                    canvas.image[at_row, at_column, 1] = high
-                    canvas.image[at_row, at_column, 2] = bright
+                if depth < drawn[at_row, at_column]:
+                    drawn[at_row, at_column] = depth
+                    image[at_row, at_column, 0] = near
+                    image[at_row, at_column, 1] = high
+                    image[at_row, at_column, 2] = bright
 
 
 @compiled
@@ -209,10 +237,8 @@ def draw_depth(
     for row in range(depth.shape[0]):
         for column in range(depth.shape[1]):
             value = float(depth[row, column])
-            if 0.0 < value < math.inf:
-                grey[row, column] = nearness(min(max(value, nearest), farthest), encoding, nearest, farthest)
-            else:
-                grey[row, column] = 0.0
+            code = nearness(min(max(value, nearest), farthest), encoding, nearest, farthest)
+            grey[row, column] = code if 0.0 < value < math.inf else 0.0
 
 
 @compiled

@@ -11,7 +11,7 @@ import numpy as np
 from any2seg_core.errors import ConfigError
 from any2seg_core.projection.camera import inside, lens_of, projected
 from any2seg_core.projection.distances import distance_code
-from any2seg_core.projection.kernels import Canvas, Shading, draw_points
+from any2seg_core.projection.kernels import Canvas, Shading, blank, draw_points
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,6 +32,7 @@ def lidar_image(
     height_max_m: float = 5.0,
     intensity_scale: float = 255.0,
     splat_px: int = 0,
+    out: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     """Draw a point cloud as seen by a camera; of points in one pixel, the one of least depth wins.
 
@@ -52,6 +53,7 @@ def lidar_image(
         intensity_scale: intensity whose code is 1, in the driver's units; higher is clipped.
         splat_px: points are drawn as squares of side 2 n + 1, n = round(splat_px * log(max/r) / log(max/min)), so
             that far ones shrink to a single pixel; 0 draws single pixels.
+        out: (H, W, 3) float32 zeros of any layout to draw into, instead of an array of its own.
 
     Returns:
         (H, W, 3) float32 in [0, 1]: range, height and intensity code; all zero where no point is.
@@ -78,7 +80,7 @@ def lidar_image(
         int(splat_px),
     )
     size = (camera.height, camera.width)
-    canvas = Canvas(np.zeros((*size, 3), np.float32), np.full(size, np.inf, np.float32))
+    canvas = Canvas(blank(out, size), np.full(size, np.inf, np.float32))
     xyz, intensity = (np.require(column, np.float32, ["C", "W"]) for column in (points.xyz, points.intensity))
     draw_points(xyz, intensity, lens, shading, canvas)
     return canvas.image

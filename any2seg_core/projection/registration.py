@@ -102,11 +102,11 @@ def _undistorted(pixels: NDArray[np.float64], camera: CameraModel) -> NDArray[np
         homogeneous = np.column_stack([pixels, np.ones(len(pixels))])
         pinhole: NDArray[Any] = np.linalg.solve(camera.k, homogeneous.T).T[:, :2]
         return np.ascontiguousarray(pinhole)
-    points = pixels[:, None]
+    points, d = pixels[:, None], np.array(lens.d)
     stop = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 100, 1e-12)
     if lens.model == EQUIDISTANT:
-        return np.array(cv2.fisheye.undistortPoints(points, camera.k, lens.d[:4], criteria=stop)[:, 0], np.float64)
-    return np.array(cv2.undistortPoints(points, camera.k, lens.d, criteria=stop)[:, 0], np.float64)
+        return np.array(cv2.fisheye.undistortPoints(points, camera.k, d[:4], criteria=stop)[:, 0], np.float64)
+    return np.array(cv2.undistortPoints(points, camera.k, d, criteria=stop)[:, 0], np.float64)
 
 
 def _of_size(camera: CameraModel, image: NDArray[Any]) -> CameraModel:

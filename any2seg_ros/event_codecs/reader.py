@@ -167,18 +167,24 @@ class EventReader:
         width, height = self._checked_size(*self._size)
         x, y, t, p = (columns[name] for name in ("x", "y", time, sign))
         unit = self._cloud_time_unit or ("s" if t.dtype.kind == "f" else "us")
-        known = np.isfinite(x) & np.isfinite(y) & np.isfinite(t) & np.isfinite(p)
-        x, y, t, p = (column[known].astype(np.float64) for column in (x, y, t, p))
+        known = np.ones(len(t), bool)
+        for column in (x, y, t, p):
+            if column.dtype.kind == "f":
+                known &= np.isfinite(column)
+        unknown = len(known) - int(np.count_nonzero(known))
+        if unknown:
+            self.counts.outside += unknown
+            x, y, t, p = (column[known] for column in (x, y, t, p))
+        first = float(np.min(t)) if len(t) else 0.0
         with np.errstate(over="ignore", invalid="ignore"):
-            after_ns = (t - np.min(t, initial=np.inf)) * _TIME_UNITS_NS[unit]
+            after_ns = (t.astype(np.float64) - first) * _TIME_UNITS_NS[unit]
         if len(t) and not np.max(after_ns) < 2.0**60:
             msg_text = f"events: found times up to {np.max(t)} {unit}, expected one message's worth; set the time unit"
             raise FrameError(msg_text)
         if len(t) and self.first_sensor_time_ns is None:
-            self.first_sensor_time_ns = round(float(np.min(t)) * _TIME_UNITS_NS[unit])
-        self.counts.outside += int(np.count_nonzero(~known))
+            self.first_sensor_time_ns = round(first * _TIME_UNITS_NS[unit])
         t_ns = np.rint(after_ns).astype(np.int64) + stamp_ns(msg.header)
-        x, y = (np.clip(np.floor(column), -1, 0xFFFF).astype(np.int64) for column in (x, y))
+        x, y = (_whole(column) for column in (x, y))
         return self._event_frame(msg, (x, y, (p > 0).astype(np.uint8), t_ns), width, height)
 
     def _read_image(self, msg: Any) -> SensorFrame:
@@ -220,3 +226,10 @@ _READERS: Final = {
     ("header", "fields", "point_step", "row_step", "data"): "_read_cloud",
     ("header", "encoding", "step", "data"): "_read_image",
 }
+
+
+def _whole(column: NDArray[Any]) -> NDArray[np.int64]:
+    """Pixel coordinates as whole numbers; what no sensor has becomes -1 or 65535, which are off any."""
+    whole = np.floor(column) if column.dtype.kind == "f" else column.astype(np.int64)
+    clipped: NDArray[np.int64] = np.clip(whole, -1, 0xFFFF).astype(np.int64, copy=False)
+    return clipped
