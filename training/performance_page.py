@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write docs/performance.md and its plots from the report of training/benchmark.py.
 
-Run: python training/performance_page.py out/bench.json --out docs
+Run: python training/performance_page.py out/bench.json --out docs [--checks CHECKPOINT/onnx/check_*.json]
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from matplotlib.ticker import EngFormatter
 from segment_benchmark import NEW, PLAIN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 GOALS: Final = {"mit_b0": (2.2, 8.0, 20.0), "mit_b2": (1.8, 6.0, 15.0)}
 """To be reached at 512x512, in times the plain way: torch in float32, the fastest backend, that with 1 of 4 new."""
@@ -80,8 +80,8 @@ about a tenth over torch as it stands.
 """
 
 
-def page(report: dict[str, Any]) -> str:
-    """Put the report into words and tables."""
+def page(report: dict[str, Any], checks: Sequence[dict[str, Any]] = ()) -> str:
+    """Put the report, and what export.py found of backends, into words and tables."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for result in report["results"]:
         groups.setdefault(group_of(result), []).append(result)
@@ -93,6 +93,7 @@ def page(report: dict[str, Any]) -> str:
             *map(segment, groups["segment"]),
         ]
         parts += [goals(groups["segment"])]
+    parts += [precision(checks)] if checks else []
     if "prepare" in groups:
         parts += ["\n## Steps\n\n", steps([*groups["prepare"], *groups.get("label_output", [])])]
     if "scaling" in groups:
@@ -175,6 +176,26 @@ def steps(results: list[dict[str, Any]]) -> str:
                 (result["case"], name, milliseconds(way[clock]["median"]), f"{result[ratio][name]:.1f}", wanted)
             )
     return table(("case", "way", "ms", "times as fast", "goal"), rows)
+
+
+def precision(checks: Sequence[dict[str, Any]]) -> str:
+    """Say how well backends keep to torch's labels on trained weights."""
+    rows = [
+        (
+            f"{one['backend']} {one['precision']}",
+            str(one["frames"]),
+            f"{one['agreement']:.3%}",
+            f"{min(each['agreement'] for each in one['subsets'].values()):.3%}",
+            f"{max((each['miou_change'] for each in one['subsets'].values()), key=abs):+.2f}",
+        )
+        for one in checks
+    ]
+    names = ", ".join(sorted({one["checkpoint"] for one in checks}))
+    return (
+        f"\n## Do they answer alike?\n\n{names} on frames of its data set, against torch in float32, all subsets of sensors "
+        "(`training/export.py`):\n\n"
+        + table(("backend", "frames", "labels equal", "least, of all subsets", "largest change of mIoU, points"), rows)
+    )
 
 
 def node(results: list[dict[str, Any]]) -> str:
@@ -278,7 +299,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("report", type=Path, help="what training/benchmark.py wrote")
     parser.add_argument("--out", type=Path, default=Path("docs"), help="folder of the page (%(default)s)")
+    parser.add_argument("--checks", type=Path, nargs="*", default=[], help="check_*.json that export.py wrote")
     options = parser.parse_args(arguments)
+    checks = [json.loads(path.read_text(encoding="utf-8")) for path in options.checks]
     report = json.loads(options.report.read_text(encoding="utf-8"))
     if report["quick"]:
         parser.error(f"{options.report} was taken with --quick, its times mean nothing; run the benchmark in full")
@@ -289,7 +312,7 @@ def main(arguments: list[str] | None = None) -> None:
             if results:
                 save(draw(results), options.out / "images" / PLOTS[name])
     unfinished = options.out / ".performance.md.unfinished"
-    unfinished.write_text(page(report), encoding="utf-8")
+    unfinished.write_text(page(report, checks), encoding="utf-8")
     unfinished.replace(options.out / "performance.md")
 
 

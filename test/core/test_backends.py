@@ -235,6 +235,9 @@ def test_signals_are_survived_after_openvino_models_went(tmp_path):
     made = store.make_graphs(tmp_path / "onnx", MODELS["embedding"], CONFIGS["embedding"])
     done = subprocess.run([sys.executable, "-c", SIGNALS, str(made)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr
+    (made / "check_openvino_fp32.json").write_text("{}", encoding="utf-8")
+    assert store.make_graphs(made, MODELS["embedding"], CONFIGS["embedding"]) == made
+    assert (made / "check_openvino_fp32.json").is_file(), "what was found out about the same graphs is kept"
 
 
 # The other fusions: the second graph alone

@@ -154,8 +154,12 @@ def test_the_page_holds_what_the_report_does(finished, script, tmp_path, capsys)
     segment = next(result for result in report["results"] if result["case"].startswith("segment"))
     segment |= {"side": 512, "speedup_cpu": dict.fromkeys(segment["speedup_cpu"], 7.0)}
     out.write_text(json.dumps(report | {"quick": False}), encoding="utf-8")
-    main([str(out), "--out", str(tmp_path)])
+    subsets = {"rgb": {"agreement": 0.99, "miou_change": -0.25}, "event": {"agreement": 1.0, "miou_change": 0.125}}
+    check = {"checkpoint": "b0", "backend": "openvino", "precision": "bf16", "frames": 9, "agreement": 0.995}
+    (tmp_path / "check.json").write_text(json.dumps(check | {"subsets": subsets}), encoding="utf-8")
+    main([str(out), "--out", str(tmp_path), "--checks", str(tmp_path / "check.json")])
     page = (tmp_path / "performance.md").read_text(encoding="utf-8")
+    assert "| openvino bf16 | 9 | 99.500% | 99.000% | -0.25 |" in page
     assert "| mit_b0 | any2seg | 2.2 | 7.0 | reached |" in page
     assert "| mit_b0 | any2seg, 1 of 4 new | 20 | 7.0 | missed |" in page
     for result in report["results"]:

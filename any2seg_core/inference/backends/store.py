@@ -68,7 +68,12 @@ def find_or_make_graphs(model: Any2Seg, config: ModelConfig, *, first: Path | No
 
 
 def make_graphs(target: Path, model: Any2Seg, config: ModelConfig) -> Path:
-    """Export the graphs of a model to a folder, which is given back; errors as find_or_make_graphs."""
+    """Export the graphs of a model to a folder, which is given back; errors as find_or_make_graphs.
+
+    Graphs of the same weights that stand there already are left alone, and so is what was found out about them.
+    """
+    if _fits(target, fingerprint(model, config)):
+        return target
     remembers = config.previous == "temporal"
     write_graphs(target, model, config, lambda folder: export_graphs(model, folder, remembers=remembers))
     return target
