@@ -192,8 +192,8 @@ def precision(checks: Sequence[dict[str, Any]]) -> str:
     ]
     names = ", ".join(sorted({one["checkpoint"] for one in checks}))
     return (
-        f"\n## Do they answer alike?\n\n{names} on frames of its data set, against torch in float32, all subsets of sensors "
-        "(`training/export.py`):\n\n"
+        f"\n## Do they answer alike?\n\n{names} on frames of its data set, against torch in float32, all subsets of "
+        "sensors (`training/export.py`):\n\n"
         + table(("backend", "frames", "labels equal", "least, of all subsets", "largest change of mIoU, points"), rows)
     )
 
