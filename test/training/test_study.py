@@ -1,0 +1,90 @@
+# Copyright 2026 The any2seg authors
+# SPDX-License-Identifier: Apache-2.0
+"""The study's page says what its runs score, and nothing else."""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from any2seg_core.config import ModelConfig, PreprocessConfig
+from any2seg_core.frames import DELIVER_CLASSES, Modality
+from any2seg_core.model import build_model, save_checkpoint
+from any2seg_core.model.checkpoint import CheckpointInfo
+
+TRAINING = Path(__file__).resolve().parents[2] / "training"
+GRID = TRAINING / "experiments" / "grids" / "study.yaml"
+
+
+@pytest.fixture(scope="module")
+def study():
+    sys.path.insert(0, str(TRAINING))
+    spec = importlib.util.spec_from_file_location("study", TRAINING / "study.py")
+    module = sys.modules["study"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    yield module
+    sys.path.remove(str(TRAINING))
+    del sys.modules["study"]
+
+
+def finish(study, runs, rows=None, seeds=(0, 1)):
+    """Make runs look trained: a small model of its own for each."""
+    grid = study.load_grid(GRID)
+    jobs = [study.Job(grid, run, seed, GRID, runs, []) for run in grid.runs for seed in seeds]
+    for number, job in enumerate(job for job in jobs if rows is None or job.row in rows):
+        torch.manual_seed(number)
+        config = ModelConfig(embed_dim=16)
+        info = CheckpointInfo("tiny", config, PreprocessConfig(short_side_px=32), DELIVER_CLASSES)
+        job.folder.claim(job.experiment, {})
+        save_checkpoint(job.folder.best, build_model(config, 25), info)
+        job.folder.result.write_text(json.dumps({"steps": 600, "best": {"scores": {"mss": 0.5, "miss": 0.25}}}))
+    return jobs
+
+
+@pytest.fixture(scope="module")
+def written(study, street_folder, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    jobs = finish(study, folder / "runs")
+    assert study.main([str(folder / "runs"), "--data", str(street_folder), "--out", str(folder / "docs")]) == 0
+    return folder, jobs
+
+
+def test_the_page_holds_mean_and_spread_of_what_was_scored(study, written, street_folder):
+    folder, jobs = written
+    page = (folder / "docs" / "study.md").read_text()
+    events = (Modality.EVENT,)
+    first, second = (100 * study.scored(job, street_folder).miou(events) for job in jobs[:2])
+    mean, deviation = (first + second) / 2, abs(first - second) / 2**0.5
+    row = next(line for line in page.splitlines() if line.startswith("| ours | 2 |")).split(" | ")
+    head = next(line for line in page.splitlines() if line.startswith("| model | seeds |")).split(" | ")
+    assert row[head.index("events alone")] == f"{mean:.1f} ± {deviation:.1f}"
+    assert f"Events alone: ours {mean:.1f} ± {deviation:.1f}; ours, all sensors always" in page
+    assert "600 steps of 8 samples at 128 pixels, 2 seeds, scored on 2" in page
+    for plot in study.PLOTS.values():
+        assert f"images/{plot}" in page
+        assert (folder / "docs" / "images" / plot).stat().st_size > 1000
+
+
+def test_counts_are_kept_until_the_weights_change(study, written, street_folder, monkeypatch):
+    _, jobs = written
+    kept = study.scored(jobs[0], street_folder)
+    counted = []
+    real = study.evaluate
+    monkeypatch.setattr(study, "evaluate", lambda *given, **named: counted.append(1) or real(*given, **named))
+    assert study.scored(jobs[0], street_folder).to_json() == kept.to_json()
+    assert not counted
+    torch.manual_seed(99)
+    _, info = study.load_checkpoint(jobs[0].folder.best)
+    save_checkpoint(jobs[0].folder.best, build_model(info.model, 25), info)
+    assert study.scored(jobs[0], street_folder).to_json() != kept.to_json()
+    assert counted == [1]
+
+
+def test_a_model_that_is_not_trained_is_named(study, street_folder, tmp_path, capsys):
+    finish(study, tmp_path / "runs", rows=["ours"], seeds=(0,))
+    assert study.main([str(tmp_path / "runs"), "--data", str(street_folder), "--out", str(tmp_path)]) == 2
+    assert "found no complete run of ours, all sensors always, paper" in capsys.readouterr().err
+    assert not (tmp_path / "study.md").exists()

@@ -1,0 +1,288 @@
+# Copyright 2026 The any2seg authors
+# SPDX-License-Identifier: Apache-2.0
+"""Write docs/study.md and its plots from the runs of grids/study.yaml, scored on streets that none of them saw.
+
+Run: python training/study.py out/grids/study --data out/street --out docs
+Each complete run's best checkpoint is scored once, with every subset of sensors, weather and failure; the counts stay
+beside it (test.json), so that the same command goes on where it was stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import statistics
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import matplotlib as mpl
+import numpy as np
+from evaluate import same_classes
+from matplotlib.figure import Figure
+from performance_page import save, table
+from run_grid import Job, load_grid
+from tqdm import tqdm
+
+from any2seg_core.data import eval_loader, open_dataset
+from any2seg_core.errors import Any2SegError, ConfigError
+from any2seg_core.evaluator import EvalReport, all_subsets, evaluate, short_name
+from any2seg_core.experiment import DataConfig
+from any2seg_core.frames import Modality
+from any2seg_core.model import load_checkpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+GRID: Final = Path(__file__).resolve().parent / "experiments" / "grids" / "study.yaml"
+SCORES: Final = "test.json"
+PLOTS: Final = {"subsets": "study_subsets.svg", "conditions": "study_conditions.svg"}
+NAMES: Final = {Modality.RGB: "camera", Modality.DEPTH: "depth", Modality.EVENT: "events", Modality.LIDAR: "LiDAR"}
+BATCH: Final = 8
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model of the study: the same recipe with several seeds."""
+
+    name: str
+    reports: list[EvalReport]
+
+    def spread(self, score: Callable[[EvalReport], float]) -> tuple[float, float | None]:
+        """Mean over the seeds in percent, and standard deviation if there is more than one."""
+        values = [100 * score(report) for report in self.reports]
+        return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None
+
+
+def scored(job: Job, data: Path) -> EvalReport:
+    """Score a run's best checkpoint on the split test, or read what was counted for the same weights before.
+
+    Raises:
+        ConfigError, CheckpointError, DatasetError: checkpoint or data cannot be used.
+    """
+    weights = hashlib.sha256((job.folder.best / "model.safetensors").read_bytes()).hexdigest()
+    path = job.folder.path / SCORES
+    if path.is_file():
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if kept["weights"] == weights:
+            return EvalReport.from_json(kept["report"])
+    model, info = load_checkpoint(job.folder.best)
+    config = DataConfig.from_mapping({"dataset": "street", "root": str(data)}, source="command line")
+    dataset = open_dataset(config, info.preprocess, model.modalities, split="test")
+    same_classes(info.classes, dataset.classes)
+    batches = eval_loader(dataset, info.preprocess, batch_size=BATCH, workers=1)
+    with tqdm(total=len(dataset), desc=f"{job.row}, seed {job.seed}", unit="image") as bar:
+        report = evaluate(model.eval(), batches, info.classes, name=job.row, done=bar.update)
+    write(path, json.dumps({"weights": weights, "report": report.to_json()}) + "\n")
+    return report
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file that is there whole or not at all."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path)
+
+
+def percent(row: Row, score: Callable[[EvalReport], float]) -> str:
+    """Write mean and spread of a score."""
+    mean, deviation = row.spread(score)
+    return f"{mean:.1f}" if deviation is None else f"{mean:.1f} ± {deviation:.1f}"
+
+
+def main_table(rows: Sequence[Row]) -> str:
+    """All sensors, one lost, one left, the mean of all subsets."""
+    everything = rows[0].reports[0].modalities
+    scores: dict[str, Callable[[EvalReport], float]] = {"all sensors": EvalReport.miou}
+    for lost in everything:
+        rest = tuple(modality for modality in everything if modality is not lost)
+        scores[f"{NAMES[lost]} lost"] = lambda report, rest=rest: report.miou(rest)
+    for only in everything:
+        scores[f"{NAMES[only]} alone"] = lambda report, only=only: report.miou((only,))
+    scores["mean of all subsets (MISS)"] = EvalReport.system_miss
+    head = ("model", "seeds", *scores)
+    return table(
+        head, ((row.name, str(len(row.reports)), *(percent(row, score) for score in scores.values())) for row in rows)
+    )
+
+
+def subset_table(rows: Sequence[Row]) -> str:
+    """Every subset, mean over the seeds."""
+    subsets = all_subsets(rows[0].reports[0].modalities)
+    return table(
+        ("model", *map(short_name, subsets)),
+        (
+            (row.name, *(f"{row.spread(lambda one, given=subset: one.miou(given))[0]:.1f}" for subset in subsets))
+            for row in rows
+        ),
+    )
+
+
+def condition_table(rows: Sequence[Row]) -> str:
+    """Every weather and failure with all sensors, mean over the seeds."""
+    names = list(rows[0].reports[0].by_condition())
+    return table(
+        ("model", *names),
+        (
+            (row.name, *(f"{row.spread(lambda one, at=name: one.by_condition()[at])[0]:.1f}" for name in names))
+            for row in rows
+        ),
+    )
+
+
+def draw(rows: Sequence[Row], names: Sequence[str], scores: Sequence[Callable[[EvalReport], float]]) -> Figure:
+    """Bars of some scores for each model, with their spread over seeds."""
+    figure = Figure(figsize=(11, 3.4), layout="constrained")
+    panel = figure.subplots()
+    width = 0.8 / len(rows)
+    for index, row in enumerate(rows):
+        found = [row.spread(score) for score in scores]
+        places = np.arange(len(names)) + (index - (len(rows) - 1) / 2) * width
+        panel.bar(
+            places,
+            [mean for mean, _ in found],
+            width,
+            yerr=[deviation or 0.0 for _, deviation in found],
+            error_kw={"linewidth": 0.8},
+            label=row.name,
+        )
+    panel.set_xticks(range(len(names)), names, fontsize=8)
+    panel.set_ylabel("mIoU, %", fontsize=8)
+    panel.tick_params(axis="y", labelsize=8)
+    panel.margins(x=0.01)
+    panel.spines[["top", "right"]].set_visible(False)
+    figure.legend(frameon=False, fontsize=8, loc="outside upper left", ncols=len(rows))
+    return figure
+
+
+def plots(rows: Sequence[Row], folder: Path) -> None:
+    """Draw all subsets, and all weathers and failures."""
+    folder.mkdir(parents=True, exist_ok=True)
+    subsets = all_subsets(rows[0].reports[0].modalities)
+    conditions = list(rows[0].reports[0].by_condition())
+    by_subset = [lambda one, given=subset: one.miou(given) for subset in subsets]
+    by_condition = [lambda one, at=name: one.by_condition()[at] for name in conditions]
+    with mpl.rc_context({"svg.hashsalt": "any2seg"}):  # the same scores, the same bytes
+        save(draw(rows, list(map(short_name, subsets)), by_subset), folder / PLOTS["subsets"])
+        save(draw(rows, conditions, by_condition), folder / PLOTS["conditions"])
+
+
+INTRODUCTION: Final = """# What keeps a model going when sensors fail
+
+Written by `python training/study.py out/grids/study --data out/street --out docs` from runs of
+
+    python -m any2seg_sim dataset --out out/street --seeds 0:50 --size 256x256 --frames 4 --every 5
+    python training/run_grid.py training/experiments/grids/study.yaml --out out/grids/study
+
+MiT-B0 from random weights, {steps} steps of {batch} samples at {side} pixels, {seeds} seeds, scored on {images}
+images of streets that were neither trained on nor chosen by; mean ± standard deviation over seeds, of mIoU over all
+classes (all occur), absent modalities dropped. This is short training of a small model: differences between rows
+count, the level does not. The model that ships learns far longer, at twice the side.
+
+- **ours**: the recipe of the shipped model. Each sample shows a random subset of its modalities, each modality has a
+  loss of its own, selection is soft, layer norms belong to the modality.
+- **ours, all sensors always**: the same, but every sample shows all modalities.
+- **paper**: the paper's model and supervision without its teacher: all modalities always, one loss, hard selection,
+  shared norms.
+- **paper, mean fusion** and **paper, max fusion**: the mean, or the largest value, in the place of MFF.
+"""
+OPEN: Final = """
+## What is not in it
+
+- **The correlation losses L_cr and L_se** (the paper's tables 5, 7 and 8). They need LanguageBind's weights, which
+  were not at hand; a teacher of random weights would say nothing about them. `grids/table5.yaml`, `table7.yaml` and
+  `table8.yaml` train those rows where the weights are.
+- **Real sensors.** All of it is simulated; DELIVER's own rows are `grids/table6.yaml` and `grids/baselines.yaml`.
+"""
+
+
+def facts(complete: Sequence[Job], rows: Sequence[Row]) -> dict[str, str]:
+    """What was trained and scored, for the introduction."""
+    experiment = complete[0].experiment
+    seeds = sorted({len(row.reports) for row in rows})
+    return {
+        "steps": str((complete[0].folder.outcome() or {})["steps"]),
+        "batch": str(experiment.optim.batch_size),
+        "side": str(experiment.augment.crop_px),
+        "seeds": " or ".join(map(str, seeds)),
+        "images": str(rows[0].reports[0].images),
+    }
+
+
+def findings(rows: Sequence[Row]) -> str:
+    """Compare rows in words; every figure is computed."""
+    at = {row.name: row for row in rows}
+    camera, events, lidar = (Modality.RGB,), (Modality.EVENT,), (Modality.LIDAR,)
+
+    def figure(name: str, score: Callable[[EvalReport], float]) -> str:
+        return percent(at[name], score)
+
+    def each(score: Callable[[EvalReport], float]) -> str:
+        return "; ".join(f"{row.name} {percent(row, score)}" for row in rows)
+
+    return (
+        "\n### What it says\n\n"
+        f"- **One sensor left.** Events alone: {each(lambda one: one.miou(events))}. LiDAR alone: "
+        f"{each(lambda one: one.miou(lidar))}. The paper's own table 3 has 2.07 and 0.31 on DELIVER.\n"
+        f"- **Does a sensor add anything?** Events added to the camera change its mIoU by: "
+        f"{each(lambda one: one.miou((*camera, *events)) - one.miou(camera))}. In the paper's table 3: 0.09.\n"
+        f"- **What it costs.** All sensors on: {figure('ours', EvalReport.miou)} with random subsets in training, "
+        f"{figure('ours, all sensors always', EvalReport.miou)} without.\n"
+        f"- **Fusion**, all else as in the paper. All sensors: MFF {figure('paper', EvalReport.miou)}, mean "
+        f"{figure('paper, mean fusion', EvalReport.miou)}, max {figure('paper, max fusion', EvalReport.miou)}; MISS: "
+        f"{figure('paper', EvalReport.system_miss)}, {figure('paper, mean fusion', EvalReport.system_miss)}, "
+        f"{figure('paper, max fusion', EvalReport.system_miss)}.\n"
+    )
+
+
+def page(rows: Sequence[Row], about: dict[str, str]) -> str:
+    """Put the scores into words, tables and pictures."""
+    return "".join(
+        [
+            INTRODUCTION.format(**about),
+            "\n## Sensors lost\n\n",
+            main_table(rows),
+            f"\n![subsets](images/{PLOTS['subsets']})\n\nR camera, D depth, E events, L LiDAR.\n\n",
+            subset_table(rows),
+            findings(rows),
+            "\n## Weather and failures, all sensors\n\n",
+            f"![conditions](images/{PLOTS['conditions']})\n\n",
+            condition_table(rows),
+            OPEN,
+        ]
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Score what is complete and write the page; the exit status is 2 when that cannot be."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", type=Path, help="folder that run_grid.py trained in")
+    parser.add_argument(
+        "--data", type=Path, default=Path("out/street"), help="data set of simulated streets (%(default)s)"
+    )
+    parser.add_argument("--grid", type=Path, default=GRID, help="grid file (%(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("docs"), help="folder of the page (%(default)s)")
+    options = parser.parse_args(arguments)
+    try:
+        grid = load_grid(options.grid)
+        jobs = [Job(grid, run, seed, options.grid, options.runs, []) for seed in grid.seeds for run in grid.runs]
+        complete = [job for job in jobs if job.scores() is not None]
+        names = [run.name for run in grid.runs if any(job.row == run.name for job in complete)]
+        if len(names) < len(grid.runs):
+            lacking = ", ".join(run.name for run in grid.runs if run.name not in names)
+            msg = f"study: found no complete run of {lacking} in {options.runs}, expected one; let run_grid.py go on"
+            raise ConfigError(msg)
+        reports = {job: scored(job, options.data) for job in complete}
+    except Any2SegError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    rows = [Row(name, [report for job, report in reports.items() if job.row == name]) for name in names]
+    plots(rows, options.out / "images")
+    write(options.out / "study.md", page(rows, facts(complete, rows)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
