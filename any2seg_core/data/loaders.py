@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,11 +22,15 @@ if TYPE_CHECKING:
     from any2seg_core.batch import Batch
     from any2seg_core.config import PreprocessConfig
     from any2seg_core.data.dataset import SegmentationDataset
+    from any2seg_core.data.packers import Parcel
     from any2seg_core.experiment.data import AugmentConfig
 
 
 _DEATHS: Final = ("exited unexpectedly", "killed by signal")
 """What torch says of a loader process that died."""
+
+_NEWS_S: Final = 1.0
+"""How long the signal of a death may come after the connection broke, seconds."""
 
 
 class _Keys(Sampler[Key]):
@@ -65,17 +70,7 @@ class _Loader:
         with _single_threaded_opencv():
             parcels = iter(self._loader)
         while True:
-            try:
-                parcel = next(parcels, None)
-            except (RuntimeError, ConnectionError, EOFError) as error:
-                # A process that dies while it sends its batch breaks the connection instead.
-                if isinstance(error, RuntimeError) and not any(words in str(error) for words in _DEATHS):
-                    raise
-                msg = (
-                    f"data: found a loader process that died ({error}), expected it to live; "
-                    "use fewer data.workers or give the machine more (shared) memory"
-                )
-                raise ConfigError(msg) from error
+            parcel = _next(parcels)
             if parcel is None:
                 return
             for name, reason in parcel.skipped:
@@ -209,6 +204,31 @@ def eval_loader(
     return EvalLoader(
         dataset, preprocess, batch_size=batch_size, workers=workers, label_size=label_size, rank=rank, world=world
     )
+
+
+def _next(parcels: Iterator[Parcel]) -> Parcel | None:
+    """Take the next parcel; None: there are no more.
+
+    Raises:
+        ConfigError: a loader process died.
+    """
+    try:
+        try:
+            return next(parcels, None)
+        except (ConnectionError, EOFError) as error:
+            # A process that dies while it sends breaks the connection first. The signal of its death, from which
+            # torch raises wherever it finds us, may come after that: it must find us here.
+            time.sleep(_NEWS_S)
+            msg = f"a loader process exited unexpectedly: {type(error).__name__}"
+            raise RuntimeError(msg) from error
+    except RuntimeError as error:
+        if not any(words in str(error) for words in _DEATHS):
+            raise
+        msg = (
+            f"data: found a loader process that died ({error}), expected it to live; "
+            "use fewer data.workers or give the machine more (shared) memory"
+        )
+        raise ConfigError(msg) from error
 
 
 @contextmanager

@@ -27,6 +27,7 @@ from any2seg_core.data import (
     collate,
     eval_loader,
     generator_of,
+    loaders,
     open_dataset,
     random_subset,
 )
@@ -417,6 +418,35 @@ def test_a_dead_loader_process_is_an_error_of_ours(root):
     done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 1
     assert re.search(r"ConfigError: data: found a loader process that died .*use fewer data\.workers", done.stderr)
+
+
+def broken(error):
+    """Parcels of a process that died while it sent one."""
+    raise error
+    yield
+
+
+@pytest.mark.parametrize("error", [EOFError(), ConnectionResetError(104, "Connection reset by peer")])
+def test_a_broken_connection_is_a_death_with_or_without_its_signal(error):
+    with pytest.raises(ConfigError, match=rf"loader process exited unexpectedly: {type(error).__name__}"):
+        loaders._next(broken(error))
+
+    def news(*_):
+        raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. ")
+
+    old = signal.signal(signal.SIGALRM, news)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    try:
+        with pytest.raises(ConfigError, match=r"found a loader process that died .*killed by signal: Killed"):
+            loaders._next(broken(error))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)
+
+
+def test_other_errors_of_the_loader_stay_what_they_are():
+    with pytest.raises(RuntimeError, match="out of shared memory"):
+        loaders._next(broken(RuntimeError("out of shared memory")))
 
 
 def test_processes_start_after_opencv_ran_threads(root):
