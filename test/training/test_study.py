@@ -14,6 +14,7 @@ from any2seg_core.config import ModelConfig, PreprocessConfig
 from any2seg_core.frames import DELIVER_CLASSES, Modality
 from any2seg_core.model import build_model, save_checkpoint
 from any2seg_core.model.checkpoint import CheckpointInfo
+from any2seg_sim.settings import DriveSettings
 
 TRAINING = Path(__file__).resolve().parents[2] / "training"
 GRID = TRAINING / "experiments" / "grids" / "study.yaml"
@@ -28,6 +29,9 @@ def study():
     yield module
     sys.path.remove(str(TRAINING))
     del sys.modules["study"]
+
+
+FILM = DriveSettings(seed=4, width=32, height=32, duration_s=0.3, lidar_rings=16, lidar_columns=256, subframes=3)
 
 
 def finish(study, runs, rows=None, seeds=(0, 1)):
@@ -48,7 +52,9 @@ def finish(study, runs, rows=None, seeds=(0, 1)):
 def written(study, street_folder, tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")
     jobs = finish(study, folder / "runs")
-    assert study.main([str(folder / "runs"), "--data", str(street_folder), "--out", str(folder / "docs")]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(study, "DRIVES", [FILM])
+        assert study.main([str(folder / "runs"), "--data", str(street_folder), "--out", str(folder / "docs")]) == 0
     return folder, jobs
 
 
@@ -63,6 +69,8 @@ def test_the_page_holds_mean_and_spread_of_what_was_scored(study, written, stree
     assert row[head.index("events alone")] == f"{mean:.1f} ± {deviation:.1f}"
     assert f"Events alone: ours {mean:.1f} ± {deviation:.1f}; ours, all sensors always" in page
     assert "600 steps of 8 samples at 128 pixels, 2 seeds, scored on 2" in page
+    assert "1 drives of 0.3 s at 10 Hz" in page
+    assert sum(line.split(" | ")[1] in {"mean", "temporal"} for line in page.splitlines() if " | " in line) == 6
     for plot in study.PLOTS.values():
         assert f"images/{plot}" in page
         assert (folder / "docs" / "images" / plot).stat().st_size > 1000
