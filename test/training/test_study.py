@@ -64,10 +64,10 @@ def test_the_page_holds_mean_and_spread_of_what_was_scored(study, written, stree
     events = (Modality.EVENT,)
     first, second = (100 * study.scored(job, street_folder).miou(events) for job in jobs[:2])
     mean, deviation = (first + second) / 2, abs(first - second) / 2**0.5
-    row = next(line for line in page.splitlines() if line.startswith("| ours | 2 |")).split(" | ")
+    row = next(line for line in page.splitlines() if line.startswith("| ours, random subsets | 2 |")).split(" | ")
     head = next(line for line in page.splitlines() if line.startswith("| model | seeds |")).split(" | ")
     assert row[head.index("events alone")] == f"{mean:.1f} ± {deviation:.1f}"
-    assert f"Events alone: ours {mean:.1f} ± {deviation:.1f}; ours, all sensors always" in page
+    assert f"Events alone: ours, random subsets {mean:.1f} ± {deviation:.1f}; ours, all sensors always" in page
     assert "600 steps of 8 samples at 128 pixels, 2 seeds, scored on 2" in page
     assert "1 drives of 0.3 s at 10 Hz" in page
     assert sum(line.split(" | ")[1] in {"mean", "temporal"} for line in page.splitlines() if " | " in line) == 6
@@ -92,7 +92,7 @@ def test_counts_are_kept_until_the_weights_change(study, written, street_folder,
 
 
 def test_a_model_that_is_not_trained_is_named(study, street_folder, tmp_path, capsys):
-    finish(study, tmp_path / "runs", rows=["ours"], seeds=(0,))
+    finish(study, tmp_path / "runs", rows=["ours, random subsets"], seeds=(0,))
     assert study.main([str(tmp_path / "runs"), "--data", str(street_folder), "--out", str(tmp_path)]) == 2
-    assert "found no complete run of ours, all sensors always, paper" in capsys.readouterr().err
+    assert "found no complete run of ours, all sensors always; ours, all and a subset; paper" in capsys.readouterr().err
     assert not (tmp_path / "study.md").exists()
