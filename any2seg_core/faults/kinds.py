@@ -63,6 +63,12 @@ class Fault(Settings):
             return self.end_s
         return math.inf if self.duration_s is None else self.start_s + self.duration_s
 
+    @property
+    def told(self) -> str:
+        """Say which sensor fails how and when."""
+        until = f"to {self.until_s:g} s" if math.isfinite(self.until_s) else "on"
+        return f"{self.sensor} {self.kind} from {self.start_s:g} s {until}"
+
     def holds_at(self, moment_ns: int) -> bool:
         """Say whether a moment of the stream, in whole nanoseconds, lies in the fault's time."""
         return round(self.start_s * 1e9) <= moment_ns and (

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import heapq
-import math
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -39,10 +38,7 @@ class FaultCount:
     lost: int
 
     def __str__(self) -> str:
-        fault = self.fault
-        until = f"to {fault.until_s:g} s" if math.isfinite(fault.until_s) else "on"
-        done = f"{self.seen} frames seen, {self.changed} changed, {self.lost} lost"
-        return f"{fault.sensor} {fault.kind} from {fault.start_s:g} s {until}: {done}"
+        return f"{self.fault.told}: {self.seen} frames seen, {self.changed} changed, {self.lost} lost"
 
 
 @dataclass

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from typing import TYPE_CHECKING, Annotated, Any
 
 import yaml
@@ -52,6 +53,18 @@ class FaultScript(Settings):
             msg = f"repeat_s {self.repeat_s} must be above start_s of {', '.join(never)}, which would never begin"
             raise ValueError(msg)
         return self
+
+    def spans_s(self, fault: kinds.Fault, length_s: float) -> list[tuple[float, float]]:
+        """Give the times (start, end) in seconds at which one of the faults acts in a stream of so many seconds."""
+        every_s = self.repeat_s or math.inf
+        turns = range(math.ceil(length_s / every_s)) if self.repeat_s else range(1)
+        spans = []
+        for turn in turns:
+            begin_s = turn * self.repeat_s
+            end_s = min(begin_s + min(fault.until_s, every_s), length_s)
+            if begin_s + fault.start_s < end_s:
+                spans.append((begin_s + fault.start_s, end_s))
+        return spans
 
     @classmethod
     def from_yaml(cls, path: Path) -> Self:

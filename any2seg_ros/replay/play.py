@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import yaml
 
@@ -243,5 +243,17 @@ class Player:
 
     def faults(self) -> list[FaultUse]:
         """What each scripted fault did."""
-        counts: Any = () if self._faults is None else self._faults.report()
-        return [FaultUse(text=str(one), seen=one.seen, changed=one.changed, lost=one.lost) for one in counts]
+        if self._script is None or self._faults is None:
+            return []
+        length_s = (self.end_ns - self.start_ns) / 1e9
+        return [
+            FaultUse(
+                text=one.fault.told + (f" ({one.fault.what})" if one.fault.what else ""),
+                name=f"{one.fault.sensor} {one.fault.kind}",
+                seen=one.seen,
+                changed=one.changed,
+                lost=one.lost,
+                spans_s=self._script.spans_s(one.fault, length_s),
+            )
+            for one in self._faults.report()
+        ]

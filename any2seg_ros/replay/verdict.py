@@ -79,9 +79,11 @@ class FaultUse(_Part):
     """A scripted fault and what it did."""
 
     text: str
+    name: str = Field("", description="sensor and kind")
     seen: int
     changed: int
     lost: int
+    spans_s: list[tuple[float, float]] = Field([], description="starts and ends, since the recording's start")
 
 
 class ClassScore(_Part):

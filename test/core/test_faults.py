@@ -344,6 +344,22 @@ def test_sector_loss_takes_an_azimuth_range(from_deg, to_deg, kept):
     assert began.report()[0].changed == (len(kept) < 8)
 
 
+@pytest.mark.parametrize(
+    ("fault", "repeat_s", "expected"),
+    [
+        ({"start_s": 1.0, "end_s": 2.5}, 0.0, [(1.0, 2.5)]),
+        ({"start_s": 1.0}, 0.0, [(1.0, 7.0)]),
+        ({"start_s": 8.0}, 0.0, []),
+        ({"start_s": 1.0, "duration_s": 0.5}, 3.0, [(1.0, 1.5), (4.0, 4.5)]),
+        ({"start_s": 2.0}, 3.0, [(2.0, 3.0), (5.0, 6.0)]),
+        ({"start_s": 0.5}, 3.0, [(0.5, 3.0), (3.5, 6.0), (6.5, 7.0)]),
+    ],
+)
+def test_a_script_says_when_a_fault_acts(fault, repeat_s, expected):
+    one = script({"sensor": "rgb", "kind": "dropout", **fault}, repeat_s=repeat_s)
+    assert one.spans_s(one.faults[0], 7.0) == expected
+
+
 def test_faults_act_in_the_order_of_the_script():
     faults = [
         {"sensor": "rgb", "kind": "blank", "start_s": 0.2, "end_s": 0.3},

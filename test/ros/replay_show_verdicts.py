@@ -181,8 +181,14 @@ def bag(name="drive_0412_rain", *, seed=0, count=30, truth=True, names=CLASSES, 
         "name": name, "kind": "rosbag2 mcap", "start_ns": START_NS, "duration_s": 0.2 * count, "whole": True,
         "notes": [], "topics": topics(), "sensors": sensors(len(rows)), "outputs": len(rows), "problems": problems(),
         "faults": [
-            schema.FaultUse(text="camera dead from 1.8 s to 3.0 s", seen=12, changed=0, lost=12),
-            schema.FaultUse(text="LiDAR noise from 4.2 s", seen=18, changed=18, lost=0),
+            schema.FaultUse(
+                text="rgb dropout from 1.8 s to 3 s", name="rgb dropout", seen=12, changed=0, lost=12,
+                spans_s=[(1.8, 3.0)],
+            ),
+            schema.FaultUse(
+                text="lidar sector_loss from 4.2 s on", name="lidar sector_loss", seen=18, changed=18, lost=0,
+                spans_s=[(4.2, 0.2 * count)],
+            ),
         ],
         "truth": schema.Truth(kind="topic" if truth else "none", source=source, compared=len(rows)),
         "scores": made, "conditions": {}, "subsets": subsets(truth=truth, frames=len(rows)),

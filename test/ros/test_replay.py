@@ -186,7 +186,10 @@ def test_scripted_faults_fail_as_they_say(bag, tmp_path):
     script = {"faults": [{"sensor": "rgb", "kind": "dropout", "start_s": 0.3, "end_s": 0.75, "what": "camera dies"}]}
     verdict = replay([bag], ReplaySettings(parameters=PARAMETERS, faults=yaml.safe_dump(script)), tmp_path)
     (found,) = verdict.bags
-    assert (found.faults[0].seen, found.faults[0].lost) == (5, 5)
+    (fault,) = found.faults
+    assert (fault.seen, fault.lost) == (5, 5)
+    assert (fault.text, fault.name) == ("rgb dropout from 0.3 s to 0.75 s (camera dies)", "rgb dropout")
+    assert fault.spans_s == [(0.3, 0.75)]
     dead = [row for row in found.frames if 0.45 < row.t_s < 0.75]
     assert dead
     assert all("rgb" not in row.used for row in dead)

@@ -182,7 +182,11 @@ def test_the_notes_say_what_the_numbers_do_not(verdict):
 def test_the_timeline_shows_who_served_and_where_nothing_came(verdict):
     drawn = over_time(verdict.bags[0])
     lanes = {lane.name: lane for lane in drawn.lanes}
-    assert list(lanes) == ["Outputs", "Camera", "Depth", "Events", "LiDAR", "day", "night"]
+    faults = ["rgb dropout", "lidar sector loss"]
+    assert list(lanes) == ["Outputs", "Camera", "Depth", "Events", "LiDAR", *faults, "day", "night"]
+    (dead,) = lanes["rgb dropout"].blocks
+    assert (dead.x, dead.width, dead.share) == pytest.approx((300.0, 200.0, 1.0))
+    assert dead.title == "rgb dropout, 1.8 s to 3.0 s"
     assert len(lanes["Outputs"].blocks) == 2  # one silence parts them
     camera = [block.share for block in lanes["Camera"].blocks]
     assert camera == [1.0, 0.0, 1.0, 1.0]
@@ -192,7 +196,9 @@ def test_the_timeline_shows_who_served_and_where_nothing_came(verdict):
 
 
 def test_a_chart_stays_small_however_long_the_recording():
-    bag = V.bag(count=20_000, duration_s=4000.0)
+    often = [(0.5 * turn, 0.5 * turn + 0.1) for turn in range(8000)]
+    fault = V.schema.FaultUse(text="", name="rgb blank", seen=0, changed=0, lost=0, spans_s=often)
+    bag = V.bag(count=20_000, duration_s=4000.0, faults=[fault])
     drawn = over_time(bag)
     assert max(len(lane.blocks) for lane in drawn.lanes) <= MOST_CELLS
     assert sum(len(curve.line) + len(curve.band) for curve in drawn.curves) < 60_000

@@ -28,6 +28,7 @@ WIDTH: Final = 1000.0
 HEIGHT: Final = 100.0
 MOST_CELLS: Final = 240
 MOST_CONDITIONS: Final = 8
+MOST_FAULTS: Final = 8
 _SILENT_PERIODS: Final = 2.5
 """A pause so many times as long as usual is a silence."""
 
@@ -68,7 +69,7 @@ class OverTime:
 
     Attributes:
         ticks: (x in percent, label).
-        lanes: one of outputs, one per sensor, one per condition where there are any.
+        lanes: one of outputs, one per sensor, one per fault put in on purpose, one per condition where there are any.
         curves: values in [0, 1].
         told: the same in words.
         outside: outputs whose stamps lie outside of the recording's time; they are not drawn.
@@ -97,6 +98,12 @@ def over_time(bag: BagVerdict) -> OverTime:
     for modality in modalities:
         told = f"{sensor(modality)} in"
         lanes.append(Lane(sensor(modality), ink(modality), _blocks(cells, x_of, partial(_used, modality), told)))
+    faults: dict[str, list[tuple[float, float]]] = {}
+    for fault in bag.faults:
+        faults.setdefault(fault.name, []).extend(fault.spans_s)
+    for name, spans in list(faults.items())[:MOST_FAULTS]:
+        if spans:
+            lanes.append(Lane(name.replace("_", " "), "bad", _spans(spans, x_of, name, bag.duration_s)))
     for name in conditions[:MOST_CONDITIONS]:
         blocks = _blocks(cells, x_of, partial(_under, name), name)
         lanes.append(Lane(name, "muted", [block for block in blocks if block.share]))
@@ -184,6 +191,23 @@ def _blocks(
             title = f"{told}: {sum(map(counts, rows))} of {count(len(rows), 'output')}, {clock(start)} to {clock(end)}"
             blocks.append(Block(x_of(start), x_of(end) - x_of(start), share, title))
     return blocks
+
+
+def _spans(
+    spans: Sequence[tuple[float, float]], x_of: Callable[[float], float], told: str, duration_s: float
+) -> list[Block]:
+    """Draw stretches of time; those that are next to each other, or too many to be told apart, are joined."""
+    gap_s = duration_s / MOST_CELLS if len(spans) > MOST_CELLS else 0.0
+    joined: list[tuple[float, float]] = []
+    for start, end in sorted(spans):
+        if joined and start - joined[-1][1] <= gap_s:
+            joined[-1] = joined[-1][0], max(end, joined[-1][1])
+        else:
+            joined.append((start, end))
+    return [
+        Block(x_of(start), x_of(end) - x_of(start), 1.0, f"{told}, {clock(start)} to {clock(end)}")
+        for start, end in joined
+    ]
 
 
 def _share(cell: _Cell, counts: Callable[[FrameRow], bool]) -> float:
