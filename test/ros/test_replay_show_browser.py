@@ -120,7 +120,7 @@ def test_plots_tables_gallery_and_film_are_there(opened):
         "How good is it?", "What if a sensor dies?", "What was missing?"
     ]  # fmt: skip
     lanes = page.locator("#time svg.lane")
-    assert lanes.count() == 14  # outputs, four sensors and two conditions, in two recordings
+    assert lanes.count() == 18  # outputs, four sensors, two faults and two conditions, in two recordings
     assert all(box["width"] > 300 and box["height"] > 10 for box in (lane.bounding_box() for lane in lanes.all()))
     assert page.locator("#time svg.lane .dead").count() >= 4
     assert page.locator("#time svg.curves path").count() == 2 * (1 + 2 * 3)
