@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -243,5 +244,11 @@ def _single_threaded_opencv() -> Iterator[None]:
 
 
 def _start_worker(_: int) -> None:
-    """Keep libraries of a loader process from starting threads of their own."""
+    """Keep libraries of a loader process from starting threads of their own, and leave signals to the training process.
+
+    Ctrl-C and a job scheduler's SIGTERM reach every process at once. The one that trains ends its step, saves and stops
+    its loaders; if they died before it, the step would be lost.
+    """
     cv2.setNumThreads(1)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)

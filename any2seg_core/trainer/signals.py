@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -15,9 +16,12 @@ if TYPE_CHECKING:
 
 _HEEDED: Final = (signal.SIGTERM, signal.SIGINT)
 
+_ONE_WISH_S: Final = 1.0
+"""Signals within so many seconds say the same: a scheduler's reaches us by itself and again through our launcher."""
+
 
 class StopRequest:
-    """While entered, remembers SIGTERM and SIGINT instead of dying of them; a second one acts as always.
+    """While entered, remembers SIGTERM and SIGINT instead of dying of them; one that comes later acts as always.
 
     Attributes:
         received: number of the first signal, 0 when none came.
@@ -25,6 +29,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.received = 0
+        self._at_s = 0.0
         self._former: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -39,8 +44,11 @@ class StopRequest:
         self._restore()
 
     def _remember(self, number: int, _frame: object) -> None:
-        self.received = number
-        self._restore()
+        if not self.received:
+            self.received, self._at_s = number, time.monotonic()
+        elif time.monotonic() - self._at_s >= _ONE_WISH_S:
+            self._restore()
+            signal.raise_signal(number)
 
     def _restore(self) -> None:
         for number, handler in self._former.items():  # None: one that was not set from Python, and cannot be set again

@@ -250,6 +250,21 @@ class TestSignals:
             assert stop.received == signal.SIGTERM
         assert signal.getsignal(signal.SIGTERM) is before
 
+    def test_a_signal_told_twice_is_one_and_a_later_one_acts_as_always(self, monkeypatch):
+        now, acted = [100.0], []
+        monkeypatch.setattr("any2seg_core.trainer.signals.time.monotonic", lambda: now[0])
+        before = signal.signal(signal.SIGTERM, lambda number, _: acted.append(number))
+        try:
+            with StopRequest() as stop:
+                for now[0] in (100.0, 100.3, 100.9):
+                    signal.raise_signal(signal.SIGTERM)
+                assert (stop.received, acted) == (signal.SIGTERM, [])
+                now[0] = 101.0
+                signal.raise_signal(signal.SIGTERM)
+                assert acted == [signal.SIGTERM]
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
     def test_other_threads_do_without(self):
         seen = []
 

@@ -85,15 +85,17 @@ def test_a_complete_run_is_left_alone(train, whole, street_folder, capsys):
 
 
 def test_a_terminated_run_goes_on_bit_for_bit(train, whole, street_folder, tmp_path, capsys):
-    """SIGTERM at a random step; loader processes come and go without a trace."""
+    """SIGTERM at a random step, as a job scheduler sends it: to the loader processes too."""
     out, step = tmp_path / "run", random.SystemRandom().randrange(1, 14)
     command = [sys.executable, str(TRAIN), *arguments(street_folder, out, "data.workers=1")]
-    process = subprocess.Popen(command, env=ALONE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, env=ALONE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
     deadline = time.monotonic() + 120
     while not any(event["step"] >= step for event in log_of(out)) and process.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.005)
-    process.send_signal(signal.SIGTERM)
+    os.killpg(process.pid, signal.SIGTERM)
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM, stderr
     assert "the same command goes on" in stdout
