@@ -22,11 +22,12 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         0 after an orderly end, 1 if the node cannot start: stderr then says why and what to do.
     """
+    stop = _Stop()
     # Not rclpy's own handlers: they take the context from under a node that is loading its model.
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
+        signal.signal(number, stop.ask)
     try:
-        _run(arguments)
+        _run(arguments, stop)
     except KeyboardInterrupt:
         return 0
     except Any2SegError as error:
@@ -35,14 +36,26 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _interrupt(_number: int, _frame: object) -> None:
-    """Stop once: Ctrl-C under ros2 launch comes twice, and the second must not break into the orderly end."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    raise KeyboardInterrupt
+class _Stop:
+    """The wish to end. It is kept: the exception that tells of it is lost if it comes up in a library's callback."""
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def ask(self, _number: int, _frame: object) -> None:
+        """Stop once: Ctrl-C under ros2 launch comes twice, and the second must not break into the orderly end."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        self._asked = True
+        raise KeyboardInterrupt
+
+    def check(self) -> None:
+        """Raise KeyboardInterrupt again if it was raised before and went unheard."""
+        if self._asked:
+            raise KeyboardInterrupt
 
 
-def _run(arguments: list[str] | None) -> None:
+def _run(arguments: list[str] | None, stop: _Stop) -> None:
     """Start a node and spin it; whatever was begun is ended in reverse order."""
     rclpy, clock, executors, signals = (_load(f"rclpy{part}") for part in ("", ".clock", ".executors", ".signals"))
     node_class = _load("any2seg_ros.node").SegmentationNode
@@ -60,7 +73,7 @@ def _run(arguments: list[str] | None) -> None:
         ends.callback(node.stop)
         executor.add_node(node)
         # The steady clock: simulated time may stand still.
-        node.create_timer(WAKE_S, lambda: None, clock=clock.Clock(clock_type=clock.ClockType.STEADY_TIME))
+        node.create_timer(WAKE_S, stop.check, clock=clock.Clock(clock_type=clock.ClockType.STEADY_TIME))
         if node.autostart:
             node.start()
         executor.spin()
