@@ -52,8 +52,13 @@ def finish(study, runs, rows=None, seeds=(0, 1)):
 def written(study, street_folder, tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")
     jobs = finish(study, folder / "runs")
+    teacher = folder / next(job.experiment.teacher.path for job in jobs if job.experiment.teacher.path)
+    teacher.mkdir(parents=True)
+    scores = {"rightly_paired": {"rgb": 0.875, "lidar": 0.625}, "weights": 3_210_000, "steps": 80, "batch_size": 4}
+    (teacher / "scores.json").write_text(json.dumps(scores))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(study, "DRIVES", [FILM])
+        patch.chdir(folder)
         assert study.main([str(folder / "runs"), "--data", str(street_folder), "--out", str(folder / "docs")]) == 0
     return folder, jobs
 
@@ -71,6 +76,10 @@ def test_the_page_holds_mean_and_spread_of_what_was_scored(study, written, stree
     assert "600 steps of 8 samples at 128 pixels, 2 seeds, scored on 2" in page
     assert "1 drives of 0.3 s at 10 Hz" in page
     assert sum(line.split(" | ")[1] in {"mean", "temporal"} for line in page.splitlines() if " | " in line) == 6
+    assert sum(line.startswith("| paper, L_") for line in page.splitlines()) == 4
+    assert "CLIP of\n3.2 M weights" in page
+    assert "80 steps of 4\ncrops" in page
+    assert "(chance 50 %): camera 88 %, LiDAR 62 %." in page
     for plot in study.PLOTS.values():
         assert f"images/{plot}" in page
         assert (folder / "docs" / "images" / plot).stat().st_size > 1000
@@ -89,6 +98,13 @@ def test_counts_are_kept_until_the_weights_change(study, written, street_folder,
     save_checkpoint(jobs[0].folder.best, build_model(info.model, 25), info)
     assert study.scored(jobs[0], street_folder).to_json() != kept.to_json()
     assert counted == [1]
+
+
+def test_a_teacher_whose_scores_are_not_there_is_named(study, written, street_folder, tmp_path, monkeypatch, capsys):
+    folder, _ = written
+    monkeypatch.chdir(tmp_path)
+    assert study.main([str(folder / "runs"), "--data", str(street_folder), "--out", str(tmp_path)]) == 2
+    assert "expected out/street-clip/scores.json; make it with training/street_clip.py" in capsys.readouterr().err
 
 
 def test_a_model_that_is_not_trained_is_named(study, street_folder, tmp_path, capsys):
