@@ -270,9 +270,9 @@ def main(arguments: list[str] | None = None) -> int:
     add = parser.add_argument
     add("experiment", type=Path, help="YAML file: its data, its teacher's path and words")
     add("overrides", nargs="*", metavar="group.field=value", help="settings that win over the file")
-    add("--steps", type=int, default=1600, help="steps of training (%(default)s)")
+    add("--steps", type=int, default=1000, help="steps of training (%(default)s)")
     add("--batch-size", type=int, default=64, help="pictures of a step (%(default)s)")
-    add("--rate", type=float, default=1e-3, help="largest learning rate (%(default)s)")
+    add("--rate", type=float, default=5e-4, help="largest learning rate (%(default)s)")
     add("--seed", type=int, default=0, help="decides weights and crops (%(default)s)")
     options = parser.parse_intermixed_args(arguments)
     try:
