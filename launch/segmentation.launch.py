@@ -8,6 +8,7 @@ parameters; the later wins. This file imports nothing of any2seg: the interprete
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import yaml
@@ -199,14 +200,24 @@ def viewer(value, topics: dict, in_namespace: list) -> list:
     sim_time = [{"use_sim_time": ParameterValue(TextSubstitution(text=value("use_sim_time")), value_type=bool)}]
     made = {"package": package, "executable": package, "namespace": value("namespace"), "output": "screen"}
     made["parameters"] = sim_time if value("use_sim_time") else []
-    if package == "foxglove_bridge":
-        layout = CONFIG / "foxglove" / "any2seg.json"
-        return [Node(**made), LogInfo(msg=f"Foxglove: connect to ws://localhost:8765 and import {layout}")]
     own = "/".join(["", *filter(None, (value("namespace").strip("/"), value("name")))])
+    if package == "foxglove_bridge":
+        layout = foxglove_layout(own)
+        return [Node(**made), LogInfo(msg=f"Foxglove: connect to ws://localhost:8765 and import {layout}")]
     shown = [(f"/{NODE}/{output}", f"{own}/{output}") for output in VIEWED]
     shown += [(f"/{topic}", target) for topic, target in topics.items()]
     layout = str(CONFIG / "rviz" / "any2seg.rviz")
     return [Node(**made, arguments=["-d", layout, "-f", value("fixed_frame")], remappings=[*shown, *in_namespace])]
+
+
+def foxglove_layout(own: str) -> Path:
+    """Give the layout for a node of this full name: the file itself, or a copy with other names, which stays."""
+    layout = CONFIG / "foxglove" / "any2seg.json"
+    if own == f"/{NODE}":
+        return layout
+    copy = Path(tempfile.mkdtemp(prefix="any2seg_")) / f"{own.strip('/').replace('/', '_')}.json"
+    copy.write_text(layout.read_text(encoding="utf-8").replace(f"/{NODE}/", f"{own}/"), encoding="utf-8")
+    return copy
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -3,6 +3,7 @@
 """simulation.launch.py, viewers and several robots: what is started together, where launch is installed."""
 
 import itertools
+import json
 import runpy
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ import pytest
 
 _KIT = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("launch_kit.py"))))
 FOLDER, actions, launch_ros = _KIT.FOLDER, _KIT.actions, _KIT.launch_ros
+CONFIG = FOLDER.parent / "config"
 command_line, defaults, parameters, remaps = _KIT.command_line, _KIT.defaults, _KIT.parameters, _KIT.remaps
 load, launch_file, simulation = _KIT.load, _KIT.launch_file, _KIT.simulation
 entities, installed = _KIT.entities, _KIT.installed
@@ -69,7 +71,18 @@ def test_the_foxglove_bridge_is_started_and_the_layout_named(launch_file, entiti
     assert command_line(bridge, context)[0].endswith("/lib/foxglove_bridge/foxglove_bridge")
     (told,) = (entity for entity in found if isinstance(entity, actions.LogInfo))
     text = "".join(part.perform(context) for part in told.msg)
-    assert Path(text.split()[-1]).is_file()
+    assert Path(text.split()[-1]) == CONFIG / "foxglove" / "any2seg.json"
+
+
+def test_foxgloves_layout_names_the_topics_of_a_node_in_a_namespace(launch_file, entities, installed):
+    installed("foxglove_bridge")
+    found, context = entities(launch_file, viewer="foxglove", namespace="/fleet/robot1", name="eyes")
+    (told,) = (entity for entity in found if isinstance(entity, actions.LogInfo))
+    layout = Path("".join(part.perform(context) for part in told.msg).split()[-1]).read_text()
+    assert json.loads(layout)
+    plain = (CONFIG / "foxglove" / "any2seg.json").read_text()
+    assert layout.count("/fleet/robot1/eyes/") == plain.count("/segmentation_node/") > 0
+    assert "segmentation_node/" not in layout
 
 
 def test_the_simulation_starts_simulator_and_node_in_simulated_time(simulated):
@@ -79,7 +92,7 @@ def test_the_simulation_starts_simulator_and_node_in_simulated_time(simulated):
     assert (flags["--seed"], flags["--weather"], flags["--rig"], flags["--size"]) == ("3", "rain", "aligned", "64x48")
     assert simulator[-1] == "--loop"
     assert parameters(node)["use_sim_time"] is True
-    assert parameters(node)["inference.checkpoint"] == "any2seg-b0-street"
+    assert "inference.checkpoint" not in parameters(node)  # the node's own default, the model that comes with it
     assert (parameters(node)["event.width_px"], parameters(node)["event.height_px"]) == (64, 48)
     assert remaps(node)["event/events"] == "/events"
 
