@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -250,5 +252,14 @@ def _start_worker(_: int) -> None:
     its loaders; if they died before it, the step would be lost.
     """
     cv2.setNumThreads(1)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "sigwaitinfo"):  # not on macOS
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # also in threads that begin later
+        threading.Thread(target=_heed_parent, args=(os.getppid(),), daemon=True).start()
+
+
+def _heed_parent(parent: int) -> None:
+    """End this process at the parent's own SIGTERM, by which Python ends what is left when a program exits."""
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent:
+        pass
+    os._exit(0)

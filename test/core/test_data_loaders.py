@@ -412,6 +412,34 @@ list(batches)
 """
 
 
+STANDING = """
+import multiprocessing, os, signal, subprocess, sys, time
+from any2seg_core.data.loaders import _start_worker
+
+def work(ready):
+    _start_worker(0)
+    ready.send(os.getpid())
+    while True:
+        time.sleep(1)
+
+context = multiprocessing.get_context("fork")
+ours, theirs = context.Pipe()
+process = context.Process(target=work, args=(theirs,), daemon=True)
+process.start()
+for name in ("TERM", "INT"):
+    subprocess.run(["kill", f"-{name}", str(ours.recv() if name == "TERM" else process.pid)], check=True)
+time.sleep(0.5)
+print("alive", process.is_alive(), flush=True)
+# The end of the program ends its daemons.
+"""
+
+
+def test_loader_processes_heed_nobody_but_their_parent():
+    """Not a scheduler's signal to all, but the one by which Python ends what is left: or the program would not end."""
+    done = subprocess.run([sys.executable, "-c", STANDING], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "alive True\n"), done.stderr
+
+
 def test_a_dead_loader_process_is_an_error_of_ours(root):
     """In a process of its own: torch goes on complaining about dead workers wherever a signal finds it."""
     command = [sys.executable, "-c", DEATH, str(root)]
