@@ -45,6 +45,15 @@ BATCH: Final = 8
 LOSS: Final = "paper, L_"
 """How the names of models with a teacher begin."""
 
+BEST: Final = "ours, all sensors always"
+"""Ours, where one model stands for it."""
+
+DRAWN: Final = (
+    *("ours, random subsets", BEST, "ours, all and a subset"),
+    *("paper", "paper, mean fusion", "paper, max fusion"),
+)
+"""Models in the plots; all are in the tables."""
+
 ON_FILM: Final = ("ours, random subsets", "paper", "paper, t-1 carried over")
 """Models that are also shown films."""
 
@@ -189,12 +198,22 @@ images of streets that were neither trained on nor chosen by; mean ± standard d
 classes (all occur), absent modalities dropped. This is short training of a small model: differences between rows
 count, the level does not. The model that ships learns far longer, at twice the side.
 
-- **ours, random subsets**: how the shipped model is trained for most of its time. Each sample shows a random subset of
-  its modalities, each modality has a loss of its own, selection is soft, layer norms belong to the modality.
-- **ours, all sensors always**: the same, but every sample shows all modalities; how its training ends.
+## What came out
+
+mIoU in percent, mean over seeds; the tables have the spreads. "Ours" is *ours, all sensors always*.
+
+"""
+MODELS: Final = """
+## The models
+
+- **ours, all sensors always**: each modality has a loss of its own, selection is soft, layer norms belong to the
+  modality. So ends the training of the shipped model.
+- **ours, random subsets**: each sample shows a random subset of its modalities. So begins the training of the shipped
+  model.
 - **ours, all and a subset**: every sample twice in each step, with all modalities and with a random subset of them.
 - **paper**: the paper's model and supervision without its teacher: all modalities always, one loss, hard selection,
   shared norms.
+- **paper, MFF without selection**: f_mb alone. **Without residual**: f_ms alone (the paper's table 6).
 - **paper, mean fusion** and **paper, max fusion**: the mean, or the largest value, in the place of MFF.
 - **paper, t-1 carried over**: f_ma at t-1 is that of the preceding training step, as the paper can be read; in the
   other rows it is the mean of the modalities.
@@ -245,32 +264,46 @@ def facts(complete: Sequence[Job], rows: Sequence[Row]) -> dict[str, str]:
 
 
 def findings(rows: Sequence[Row]) -> str:
-    """Compare rows in words; every figure is computed."""
+    """Ask what the study is for, and let the figures answer."""
     at = {row.name: row for row in rows}
-    camera, events, lidar = (Modality.RGB,), (Modality.EVENT,), (Modality.LIDAR,)
 
-    def figure(name: str, score: Callable[[EvalReport], float]) -> str:
-        return percent(at[name], score)
+    def mean(name: str, score: Callable[[EvalReport], float]) -> float:
+        return at[name].spread(score)[0]
 
-    def each(score: Callable[[EvalReport], float]) -> str:
-        return "; ".join(f"{row.name} {percent(row, score)}" for row in rows)
+    def alone(name: str) -> str:
+        return " / ".join(f"{mean(name, lambda one, only=only: one.miou((only,))):.1f}" for only in modalities)
 
-    def ours(score: Callable[[EvalReport], float]) -> str:
-        kinds = (row for row in rows if row.name.startswith("ours, "))
-        return "; ".join(f"{row.name.removeprefix('ours, ')} {percent(row, score)}" for row in kinds)
+    def gained(name: str, added: Modality) -> str:
+        camera = (Modality.RGB,)
+        return f"{mean(name, lambda one: one.miou((*camera, added)) - one.miou(camera)):+.1f}"
 
+    def both(name: str) -> str:
+        return f"{mean(name, EvalReport.miou):.1f} / {mean(name, EvalReport.system_miss):.1f}"
+
+    def against(name: str, other: str) -> str:
+        scores = (EvalReport.miou, EvalReport.system_miss)
+        return " / ".join(f"{mean(name, score) - mean(other, score):+.1f}" for score in scores)
+
+    modalities = rows[0].reports[0].modalities
+    parts = [name for name in at if name.startswith("paper, MFF ")]
     return (
-        "\n### What it says\n\n"
-        f"- **One sensor left.** Events alone: {each(lambda one: one.miou(events))}. LiDAR alone: "
-        f"{each(lambda one: one.miou(lidar))}. The paper's own table 3 has 2.07 and 0.31 on DELIVER.\n"
-        f"- **Does a sensor add anything?** Events added to the camera change its mIoU by: "
-        f"{each(lambda one: one.miou((*camera, *events)) - one.miou(camera))}. In the paper's table 3: 0.09.\n"
-        f"- **What subsets in training cost and bring.** All sensors on: {ours(EvalReport.miou)}. Mean of all subsets: "
-        f"{ours(EvalReport.system_miss)}.\n"
-        f"- **Fusion**, all else as in the paper. All sensors: MFF {figure('paper', EvalReport.miou)}, mean "
-        f"{figure('paper, mean fusion', EvalReport.miou)}, max {figure('paper, max fusion', EvalReport.miou)}; MISS: "
-        f"{figure('paper', EvalReport.system_miss)}, {figure('paper, mean fusion', EvalReport.system_miss)}, "
-        f"{figure('paper, max fusion', EvalReport.system_miss)}.\n"
+        f"- **What is one sensor worth alone?** {' / '.join(NAMES[only] for only in modalities)}: paper "
+        f"{alone('paper')}, max fusion {alone('paper, max fusion')}, mean fusion {alone('paper, mean fusion')}; "
+        f"ours {alone(BEST)}. The paper's own model has 2.07 on events alone and 0.31 on LiDAR alone on DELIVER (its "
+        "table 3).\n"
+        "- **What does a second sensor add to the camera?** Events / LiDAR: paper "
+        f"{gained('paper', Modality.EVENT)} / {gained('paper', Modality.LIDAR)}, ours {gained(BEST, Modality.EVENT)} / "
+        f"{gained(BEST, Modality.LIDAR)}. In the paper's table 3, events: +0.09.\n"
+        f"- **Ours or the paper's, all sensors / mean of all subsets?** Ours {both(BEST)}, the paper's "
+        f"{both('paper')}, with max fusion {both('paper, max fusion')}, with mean fusion "
+        f"{both('paper, mean fusion')}.\n"
+        f"- **Which part of MFF does it?** Whole {both('paper')}; "
+        + "; ".join(f"{name.removeprefix('paper, MFF ')} {both(name)}" for name in parts)
+        + f"; f_ma of the step before {both('paper, t-1 carried over')}.\n"
+        "- **What does training on subsets bring?** Against all sensors always, each sensor with a loss of its own: "
+        f"all and a subset {against('ours, all and a subset', BEST)}, random subsets "
+        f"{against('ours, random subsets', BEST)}. "
+        "No more than 1 point was wanted lost with all sensors on.\n"
     )
 
 
@@ -304,11 +337,13 @@ def page(every: Sequence[Row], about: dict[str, str], teacher: dict[str, Any], f
     return "".join(
         [
             INTRODUCTION.format(**about),
+            findings(rows),
+            f"\n![subsets](images/{PLOTS['subsets']})\n\nR camera, D depth, E events, L LiDAR.\n",
+            MODELS,
             "\n## Sensors lost\n\n",
             main_table(rows),
-            f"\n![subsets](images/{PLOTS['subsets']})\n\nR camera, D depth, E events, L LiDAR.\n\n",
+            "\n",
             subset_table(rows),
-            findings(rows),
             "\n## Weather and failures, all sensors\n\n",
             f"![conditions](images/{PLOTS['conditions']})\n\n",
             condition_table(rows),
@@ -348,7 +383,7 @@ def main(arguments: list[str] | None = None) -> int:
     rows = [Row(name, [report for job, report in reports.items() if job.row == name]) for name in names]
     filmed = {name: [job.folder.best for job in complete if job.row == name] for name in ON_FILM}
     films = sequence_rows(filmed, DRIVES)
-    plots([row for row in rows if not row.name.startswith(LOSS)], options.out / "images")
+    plots([row for row in rows if row.name in DRAWN], options.out / "images")
     write(options.out / "study.md", page(rows, facts(complete, rows), teacher, films))
     return 0
 
