@@ -5,7 +5,7 @@
 # make test    linters, types and the whole test suite
 # make docs    write the generated pages again
 # make bench   time each step against a plain counterpart; figures in out/bench.json
-# make model   train the model that ships, from nothing; five hours on two cores, stopped it goes on
+# make model   train the model that ships, from nothing; six hours on two cores, stopped it goes on
 # make study   train and score what docs/study.md compares; half a day on two cores, stopped it goes on
 #
 # Each does all the set-up itself, once, into .venv; PYTHON=... picks the interpreter (3.10 to 3.12).
@@ -68,9 +68,9 @@ street: $(READY)
 	@$(PY) -m any2seg_sim dataset --out out/street --seeds 0:50 --size 256x256 --frames 4 --every 5
 
 model: street
-	@for part in street street_more street_last street_end; do \
+	@for part in street street_more street_last street_end street_final; do \
 		$(PY) training/train.py training/experiments/any2seg_b0_$$part.yaml; done
-	@$(PY) training/ship.py out/runs/any2seg-b0-street-end --data out/street --out any2seg_core/checkpoints/any2seg-b0-street
+	@$(PY) training/ship.py out/runs/any2seg-b0-street-final --data out/street --out any2seg_core/checkpoints/any2seg-b0-street
 
 study: street
 	@test -d out/street-clip || $(PY) training/street_clip.py training/experiments/study_lscd.yaml

@@ -10,6 +10,7 @@ model card. What is scored is what is shipped: the file is read back before.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 from dataclasses import replace
@@ -35,7 +36,7 @@ _CARD: Final = """# {name}
 
 Semantic segmentation from any subset of camera, depth, event camera and LiDAR, in DELIVER's 25 classes: {backbone},
 {weights:.1f} M weights, stored in half precision. Apache-2.0, as the code. Trained from random weights, on simulated
-streets only.
+streets only. SHA-256 of the weights: `{sha256}`
 
 **Do not drive by it.** It has never seen a real street. Use it to try the node, and as a start for training on your
 own data.
@@ -166,6 +167,7 @@ def card(report: EvalReport, folder: Path, run: RunFolder, data: Path, split: st
     return _CARD.format(
         name=info.name,
         backbone=info.model.backbone,
+        sha256=hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest(),
         weights=sum(weight.numel() for weight in model.parameters()) / 1e6,
         images=report.images,
         summary=summary(report),

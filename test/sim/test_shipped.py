@@ -2,15 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The checkpoint that comes with the package: what is trained is what is deployed, on streets that it never saw."""
 
+import hashlib
 import json
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from any2seg_core.config import SHIPPED, UNTRAINED, InferenceConfig
 from any2seg_core.data import eval_loader, open_dataset
-from any2seg_core.evaluator import evaluate
+from any2seg_core.evaluator import EvalReport, evaluate
 from any2seg_core.experiment import DataConfig
 from any2seg_core.frames import DELIVER_CLASSES, Modality, subset_key
 from any2seg_core.inference import open_segmenter
@@ -42,13 +44,24 @@ def test_it_is_there_and_small():
 
 def test_its_card_and_its_scores_are_of_this_very_file():
     folder = find_checkpoint(SHIPPED)
-    scores = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
+    scores = EvalReport.from_json(json.loads((folder / "scores.json").read_text(encoding="utf-8")))
     card = (folder / "README.md").read_text(encoding="utf-8")
-    assert scores["name"] == SHIPPED
+    assert scores.name == SHIPPED
+    assert hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest() in card
     assert "Do not drive by it" in card
+    assert f"| all sensors | {100 * scores.miou(policy=PRESENT):.1f} |" in card
+    assert f"(MISS) | {100 * scores.system_miss(policy=PRESENT):.1f} |" in card
     _, info = load_checkpoint(folder)
     assert info.classes.names == DELIVER_CLASSES.names
     assert tuple(info.model.modalities) == tuple(modality.value for modality in ALL)
+
+
+def test_the_readme_quotes_its_scores():
+    scores = EvalReport.from_json(json.loads((find_checkpoint(SHIPPED) / "scores.json").read_text(encoding="utf-8")))
+    given = [ALL, *([one for one in ALL if one is not lost] for lost in ALL), *([alone] for alone in ALL)]
+    found = [*(scores.miou(subset, policy=PRESENT) for subset in given), scores.system_miss(policy=PRESENT)]
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+    assert f"| {' | '.join(f'{100 * score:.1f}' for score in found)} |" in readme
 
 
 @pytest.fixture(scope="module")

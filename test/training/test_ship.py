@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A trained checkpoint becomes a shipped one: half precision, scores of the very file, a card that is true."""
 
+import hashlib
 import importlib.util
 import json
 import shutil
@@ -68,6 +69,7 @@ def test_what_is_scored_is_the_file_that_is_shipped(programs, data, tmp_path, ca
     assert (scores.name, scores.images, scores.protocols, len(scores.subsets)) == (out.name, 2, ("drop", "zero"), 15)
     text = (out / "README.md").read_text()
     for said in (
+        hashlib.sha256((out / "model.safetensors").read_bytes()).hexdigest(),
         "    python training/train.py training/experiments/tiny_first.yaml\n    python",
         "    python training/train.py training/experiments/tiny_run.yaml\n    python training/ship.py",
         "321 + 321 steps",
