@@ -75,9 +75,12 @@ def test_the_page_holds_mean_and_spread_of_what_was_scored(study, written, stree
     ours = [study.scored(job, street_folder) for job in jobs if job.row == study.BEST]
     alone = [50 * sum(one.miou((only,)) for one in ours) for only in ours[0].modalities]
     assert f"; ours {' / '.join(f'{value:.1f}' for value in alone)}. The" in page
-    camera, both = (Modality.RGB,), (Modality.RGB, Modality.EVENT)
-    gained = 50 * sum(one.miou(both) - one.miou(camera) for one in ours)
+    camera, pair = (Modality.RGB,), (Modality.RGB, Modality.EVENT)
+    gained = 50 * sum(one.miou(pair) - one.miou(camera) for one in ours)
     assert f", ours {gained:+.1f} / " in page
+    tuned = [study.scored(job, street_folder) for job in jobs if job.row == "paper, L_cr and L_se tuned"]
+    both = [50 * sum(score(one) for one in tuned) for score in (study.EvalReport.miou, study.EvalReport.system_miss)]
+    assert f"; L_cr and L_se tuned {both[0]:.1f} / {both[1]:.1f}.\n" in page
     assert "600 steps of 8 samples at 128 pixels, 2 seeds, scored on 2" in page
     assert "1 drives of 0.3 s at 10 Hz" in page
     assert sum(line.split(" | ")[1] in {"mean", "temporal"} for line in page.splitlines() if " | " in line) == 6
