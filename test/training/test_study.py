@@ -118,5 +118,8 @@ def test_a_teacher_whose_scores_are_not_there_is_named(study, written, street_fo
 def test_a_model_that_is_not_trained_is_named(study, street_folder, tmp_path, capsys):
     finish(study, tmp_path / "runs", rows=["ours, random subsets"], seeds=(0,))
     assert study.main([str(tmp_path / "runs"), "--data", str(street_folder), "--out", str(tmp_path)]) == 2
-    assert "found no complete run of ours, all sensors always; ours, all and a subset; paper" in capsys.readouterr().err
+    assert (
+        "found no complete run of ours, all sensors always; ours, all and a subset; ours, max fusion; paper"
+        in capsys.readouterr().err
+    )
     assert not (tmp_path / "study.md").exists()
