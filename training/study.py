@@ -4,7 +4,9 @@
 
 Run: python training/study.py out/grids/study --data out/street --out docs
 Each complete run's best checkpoint is scored once, with every subset of sensors, weather and failure; the counts stay
-beside it (test.json), so that the same command goes on where it was stopped.
+beside it (test.json), so that the same command goes on where it was stopped. Mean and spread of every score are kept in
+docs/study.json, which outlives the runs: a model keeps its row until at least as many seeds are at hand, and where none
+is, the page is written from what is kept. Delete the row of a model whose recipe was changed.
 """
 
 from __future__ import annotations
@@ -12,9 +14,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import statistics
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,23 +24,27 @@ from evaluate import same_classes
 from matplotlib.figure import Figure
 from performance_page import save, table
 from run_grid import Job, load_grid
+from study_figures import MISS, Figures, Row, Spread
 from study_sequences import DRIVES, GIVEN, sequence_rows
 from tqdm import tqdm
 
 from any2seg_core.data import eval_loader, open_dataset
 from any2seg_core.errors import Any2SegError, ConfigError
-from any2seg_core.evaluator import EvalReport, all_subsets, evaluate, short_name
+from any2seg_core.evaluator import EvalReport, evaluate, short_name
 from any2seg_core.experiment import DataConfig
 from any2seg_core.frames import Modality
 from any2seg_core.model import load_checkpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Mapping, Sequence
 
 GRID: Final = Path(__file__).resolve().parent / "experiments" / "grids" / "study.yaml"
 SCORES: Final = "test.json"
+FIGURES: Final = "study.json"
 PLOTS: Final = {"subsets": "study_subsets.svg", "conditions": "study_conditions.svg"}
-NAMES: Final = {Modality.RGB: "camera", Modality.DEPTH: "depth", Modality.EVENT: "events", Modality.LIDAR: "LiDAR"}
+NAMES: Final = {"R": "camera", "D": "depth", "E": "events", "L": "LiDAR"}
+"""Sensors by the short names of their modalities."""
+
 BATCH: Final = 8
 LOSS: Final = "paper, L_"
 """How the names of models with a teacher begin."""
@@ -56,19 +60,6 @@ DRAWN: Final = (
 
 ON_FILM: Final = (BEST, "paper", "paper, t-1 carried over")
 """Models that are also shown films."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """A model of the study: the same recipe with several seeds."""
-
-    name: str
-    reports: list[EvalReport]
-
-    def spread(self, score: Callable[[EvalReport], float]) -> tuple[float, float | None]:
-        """Mean over the seeds in percent, and standard deviation if there is more than one."""
-        values = [100 * score(report) for report in self.reports]
-        return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None
 
 
 def scored(job: Job, data: Path) -> EvalReport:
@@ -101,92 +92,64 @@ def write(path: Path, text: str) -> None:
     unfinished.replace(path)
 
 
-def percent(row: Row, score: Callable[[EvalReport], float]) -> str:
-    """Write mean and spread of a score."""
-    mean, deviation = row.spread(score)
-    return f"{mean:.1f}" if deviation is None else f"{mean:.1f} ± {deviation:.1f}"
-
-
 def main_table(rows: Sequence[Row]) -> str:
     """All sensors, one lost, one left, the mean of all subsets."""
-    everything = rows[0].reports[0].modalities
-    scores: dict[str, Callable[[EvalReport], float]] = {"all sensors": EvalReport.miou}
-    for lost in everything:
-        rest = tuple(modality for modality in everything if modality is not lost)
-        scores[f"{NAMES[lost]} lost"] = lambda report, rest=rest: report.miou(rest)
-    for only in everything:
-        scores[f"{NAMES[only]} alone"] = lambda report, only=only: report.miou((only,))
-    scores["mean of all subsets (MISS)"] = EvalReport.system_miss
-    head = ("model", "seeds", *scores)
+    everything = rows[0].everything
+    scores = {"all sensors": everything}
+    scores |= {f"{NAMES[lost]} lost": everything.replace(lost, "") for lost in everything}
+    scores |= {f"{NAMES[only]} alone": only for only in everything}
+    scores["mean of all subsets (MISS)"] = MISS
     return table(
-        head, ((row.name, str(len(row.reports)), *(percent(row, score) for score in scores.values())) for row in rows)
+        ("model", "seeds", *scores),
+        ((row.name, str(row.seeds), *(str(row.subsets[at]) for at in scores.values())) for row in rows),
     )
 
 
-def subset_table(rows: Sequence[Row]) -> str:
-    """Every subset, mean over the seeds."""
-    subsets = all_subsets(rows[0].reports[0].modalities)
+def means_table(found: Mapping[str, Mapping[str, Spread]]) -> str:
+    """Scores of each model, mean over the seeds."""
+    names = [name for name in next(iter(found.values())) if name != MISS]
     return table(
-        ("model", *map(short_name, subsets)),
-        (
-            (row.name, *(f"{row.spread(lambda one, given=subset: one.miou(given))[0]:.1f}" for subset in subsets))
-            for row in rows
-        ),
+        ("model", *names), ((model, *(f"{scores[at].mean:.1f}" for at in names)) for model, scores in found.items())
     )
 
 
-def condition_table(rows: Sequence[Row]) -> str:
-    """Every weather and failure with all sensors, mean over the seeds."""
-    names = list(rows[0].reports[0].by_condition())
-    return table(
-        ("model", *names),
-        (
-            (row.name, *(f"{row.spread(lambda one, at=name: one.by_condition()[at])[0]:.1f}" for name in names))
-            for row in rows
-        ),
-    )
-
-
-def draw(rows: Sequence[Row], names: Sequence[str], scores: Sequence[Callable[[EvalReport], float]]) -> Figure:
-    """Bars of some scores for each model, with their spread over seeds."""
+def draw(found: Mapping[str, Mapping[str, Spread]]) -> Figure:
+    """Bars of the scores of each model, with their spread over seeds."""
     figure = Figure(figsize=(11, 3.4), layout="constrained")
     panel = figure.subplots()
-    width = 0.8 / len(rows)
-    for index, row in enumerate(rows):
-        found = [row.spread(score) for score in scores]
-        places = np.arange(len(names)) + (index - (len(rows) - 1) / 2) * width
+    names = [name for name in next(iter(found.values())) if name != MISS]
+    width = 0.8 / len(found)
+    for index, (model, scores) in enumerate(found.items()):
+        places = np.arange(len(names)) + (index - (len(found) - 1) / 2) * width
         panel.bar(
             places,
-            [mean for mean, _ in found],
+            [scores[at].mean for at in names],
             width,
-            yerr=[deviation or 0.0 for _, deviation in found],
+            yerr=[scores[at].deviation or 0.0 for at in names],
             error_kw={"linewidth": 0.8},
-            label=row.name,
+            label=model,
         )
     panel.set_xticks(range(len(names)), names, fontsize=8)
     panel.set_ylabel("mIoU, %", fontsize=8)
     panel.tick_params(axis="y", labelsize=8)
     panel.margins(x=0.01)
     panel.spines[["top", "right"]].set_visible(False)
-    figure.legend(frameon=False, fontsize=8, loc="outside upper left", ncols=len(rows))
+    figure.legend(frameon=False, fontsize=8, loc="outside upper left", ncols=len(found))
     return figure
 
 
 def plots(rows: Sequence[Row], folder: Path) -> None:
     """Draw all subsets, and all weathers and failures."""
     folder.mkdir(parents=True, exist_ok=True)
-    subsets = all_subsets(rows[0].reports[0].modalities)
-    conditions = list(rows[0].reports[0].by_condition())
-    by_subset = [lambda one, given=subset: one.miou(given) for subset in subsets]
-    by_condition = [lambda one, at=name: one.by_condition()[at] for name in conditions]
     with mpl.rc_context({"svg.hashsalt": "any2seg"}):  # the same scores, the same bytes
-        save(draw(rows, list(map(short_name, subsets)), by_subset), folder / PLOTS["subsets"])
-        save(draw(rows, conditions, by_condition), folder / PLOTS["conditions"])
+        save(draw({row.name: row.subsets for row in rows}), folder / PLOTS["subsets"])
+        save(draw({row.name: row.conditions for row in rows}), folder / PLOTS["conditions"])
 
 
 INTRODUCTION: Final = """# What keeps a model going when sensors fail
 
-Written by `python training/study.py out/grids/study --data out/street --out docs` from runs of
+Written by `python training/study.py out/grids/study --data out/street --out docs`, together with the figures behind it,
+[study.json](study.json), from runs of
 
     python -m any2seg_sim dataset --out out/street --seeds 0:50 --size 256x256 --frames 4 --every 5
     python training/street_clip.py training/experiments/study_lscd.yaml
@@ -254,50 +217,45 @@ OPEN: Final = """
 """
 
 
-def facts(complete: Sequence[Job], rows: Sequence[Row]) -> dict[str, str]:
+def facts(complete: Sequence[Job], images: int) -> dict[str, str]:
     """What was trained and scored, for the introduction."""
     experiment = complete[0].experiment
-    seeds = sorted({len(row.reports) for row in rows})
     return {
         "steps": str((complete[0].folder.outcome() or {})["steps"]),
         "batch": str(experiment.optim.batch_size),
         "side": str(experiment.augment.crop_px),
-        "seeds": " or ".join(map(str, seeds)),
-        "images": str(rows[0].reports[0].images),
+        "images": str(images),
     }
 
 
-def findings(rows: Sequence[Row]) -> str:
+def findings(rows: Mapping[str, Row]) -> str:
     """Ask what the study is for, and let the figures answer."""
-    at = {row.name: row for row in rows}
+    everything = rows[BEST].everything
 
-    def mean(name: str, score: Callable[[EvalReport], float]) -> float:
-        return at[name].spread(score)[0]
+    def mean(name: str, at: str) -> float:
+        return rows[name].subsets[at].mean
 
     def alone(name: str) -> str:
-        return " / ".join(f"{mean(name, lambda one, only=only: one.miou((only,))):.1f}" for only in modalities)
+        return " / ".join(f"{mean(name, only):.1f}" for only in everything)
 
-    def gained(name: str, added: Modality) -> str:
-        camera = (Modality.RGB,)
-        return f"{mean(name, lambda one: one.miou((*camera, added)) - one.miou(camera)):+.1f}"
+    def gained(name: str, added: str) -> str:
+        return f"{mean(name, 'R' + added) - mean(name, 'R'):+.1f}"
 
     def both(name: str) -> str:
-        return f"{mean(name, EvalReport.miou):.1f} / {mean(name, EvalReport.system_miss):.1f}"
+        return f"{mean(name, everything):.1f} / {mean(name, MISS):.1f}"
 
     def against(name: str, other: str) -> str:
-        scores = (EvalReport.miou, EvalReport.system_miss)
-        return " / ".join(f"{mean(name, score) - mean(other, score):+.1f}" for score in scores)
+        return " / ".join(f"{mean(name, at) - mean(other, at):+.1f}" for at in (everything, MISS))
 
-    modalities = rows[0].reports[0].modalities
-    parts = [name for name in at if name.startswith("paper, MFF ")]
+    parts = [name for name in rows if name.startswith("paper, MFF ")]
     return (
-        f"- **What is one sensor worth alone?** {' / '.join(NAMES[only] for only in modalities)}: paper "
+        f"- **What is one sensor worth alone?** {' / '.join(NAMES[only] for only in everything)}: paper "
         f"{alone('paper')}, max fusion {alone('paper, max fusion')}, mean fusion {alone('paper, mean fusion')}; "
         f"ours {alone(BEST)}. The paper's own model has 2.07 on events alone and 0.31 on LiDAR alone on DELIVER (its "
         "table 3).\n"
         "- **What does a second sensor add to the camera?** Events / LiDAR: paper "
-        f"{gained('paper', Modality.EVENT)} / {gained('paper', Modality.LIDAR)}, ours {gained(BEST, Modality.EVENT)} / "
-        f"{gained(BEST, Modality.LIDAR)}. In the paper's table 3, events: +0.09.\n"
+        f"{gained('paper', 'E')} / {gained('paper', 'L')}, ours {gained(BEST, 'E')} / {gained(BEST, 'L')}. In the "
+        "paper's table 3, events: +0.09.\n"
         f"- **Ours or the paper's, all sensors / mean of all subsets?** Ours {both(BEST)}, with max fusion "
         f"{both('ours, max fusion')}; the paper's {both('paper')}, with max fusion "
         f"{both('paper, max fusion')}, with mean fusion {both('paper, mean fusion')}.\n"
@@ -309,15 +267,15 @@ def findings(rows: Sequence[Row]) -> str:
         f"{against('ours, random subsets', BEST)}. "
         "No more than 1 point was wanted lost with all sensors on.\n"
         f"- **Do L_cr and L_se help, with a small teacher?** Without {both('paper')}; "
-        + "; ".join(f"{name.removeprefix('paper, ')} {both(name)}" for name in at if name.startswith(LOSS))
+        + "; ".join(f"{name.removeprefix('paper, ')} {both(name)}" for name in rows if name.startswith(LOSS))
         + ".\n"
     )
 
 
-def film_table(found: Sequence[tuple[str, ...]]) -> str:
+def film_table(found: Sequence[Sequence[str]]) -> str:
     """Accuracy and flicker on film."""
     scores = [f"{title}: {score}" for title in GIVEN for score in ("mIoU", "flicker, %")]
-    return table(("model", "t-1 on the robot", *scores), found)
+    return table(("model", "t-1 on the robot", *scores), map(tuple, found))
 
 
 def teacher_facts(complete: Sequence[Job]) -> dict[str, Any]:
@@ -333,34 +291,77 @@ def teacher_facts(complete: Sequence[Job]) -> dict[str, Any]:
         msg = f"study: found no scores of the teacher ({error}), expected {path}; make it with training/street_clip.py"
         raise ConfigError(msg) from error
     shares = found.pop("rightly_paired")
-    paired = ", ".join(f"{NAMES[Modality(name)]} {100 * share:.0f} %" for name, share in shares.items())
+    paired = ", ".join(f"{NAMES[short_name([Modality(name)])]} {100 * share:.0f} %" for name, share in shares.items())
     return found | {"weights": found["weights"] / 1e6, "paired": paired}
 
 
-def page(every: Sequence[Row], about: dict[str, str], teacher: dict[str, Any], films: Sequence[tuple[str, ...]]) -> str:
+def page(found: Figures) -> str:
     """Put the scores into words, tables and pictures."""
-    rows = [row for row in every if not row.name.startswith(LOSS)]
-    taught = [row for row in every if row.name.startswith(LOSS) or row.name == "paper"]
+    rows = [row for row in found.rows.values() if not row.name.startswith(LOSS)]
+    taught = [row for row in found.rows.values() if row.name.startswith(LOSS) or row.name == "paper"]
+    seeds = " or ".join(map(str, sorted({row.seeds for row in found.rows.values()})))
+    films = [row for name in ON_FILM for row in found.films[name][1]]
     return "".join(
         [
-            INTRODUCTION.format(**about),
-            findings(every),
+            INTRODUCTION.format(**found.about, seeds=seeds),
+            findings(found.rows),
             f"\n![subsets](images/{PLOTS['subsets']})\n\nR camera, D depth, E events, L LiDAR.\n",
             MODELS,
             "\n## Sensors lost\n\n",
             main_table(rows),
             "\n",
-            subset_table(rows),
+            means_table({row.name: row.subsets for row in rows}),
             "\n## Weather and failures, all sensors\n\n",
             f"![conditions](images/{PLOTS['conditions']})\n\n",
-            condition_table(rows),
-            LOSSES.format(**teacher),
+            means_table({row.name: row.conditions for row in rows}),
+            LOSSES.format(**found.teacher),
             main_table(taught),
             FILMS.format(films=len(DRIVES), seconds=DRIVES[0].duration_s),
             film_table(films),
             OPEN,
         ]
     )
+
+
+def gather(complete: Sequence[Job], names: Sequence[str], data: Path, kept: Figures) -> Figures:
+    """Score what is complete, and lay it over what is kept.
+
+    A model keeps the figures of runs before that had more seeds; models with a teacher only those of the same teacher.
+
+    Args:
+        complete: trained runs.
+        names: models of the grid, in its order.
+        data: data set.
+        kept: figures of runs before, changed.
+
+    Raises:
+        Any2SegError: checkpoint, data or the teacher's scores cannot be used, or a model is neither kept nor complete.
+    """
+    trained = {name: [job for job in complete if job.row == name] for name in names}
+    trained = {name: jobs for name, jobs in trained.items() if jobs}
+    if any(name.startswith(LOSS) for name in trained):
+        teacher = teacher_facts(complete)
+        if teacher != kept.teacher:  # what learnt from another is not compared
+            kept.rows = {name: row for name, row in kept.rows.items() if not name.startswith(LOSS)}
+        kept.teacher = teacher
+    lacking = [name for name in names if name not in trained and name not in kept.rows]
+    if lacking:
+        msg = f"study: found no complete run of {'; '.join(lacking)}, expected one; let run_grid.py go on"
+        raise ConfigError(msg)
+    reports = {name: [scored(job, data) for job in jobs] for name, jobs in trained.items()}
+    for name, found in reports.items():
+        if not kept.take(Row.of(name, found)):
+            seeds = kept.rows[name].seeds
+            tqdm.write(f"{name}: {len(found)} seeds at hand, what {FIGURES} keeps of {seeds} stays")
+    kept.rows = {name: kept.rows[name] for name in names}
+    if complete:
+        kept.about = facts(complete, next(iter(reports.values()))[0].images)
+    filmed = {name: [job.folder.best for job in trained[name]] for name in ON_FILM if name in trained}
+    filmed = {name: best for name, best in filmed.items() if len(best) >= kept.films.get(name, (0,))[0]}
+    films = sequence_rows(filmed, DRIVES) if filmed else []
+    for name, best in filmed.items():
+        kept.take_films(name, len(best), [row for row in films if row[0] == name])
+    return kept
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -377,21 +378,14 @@ def main(arguments: list[str] | None = None) -> int:
         grid = load_grid(options.grid)
         jobs = [Job(grid, run, seed, options.grid, options.runs, []) for seed in grid.seeds for run in grid.runs]
         complete = [job for job in jobs if job.scores() is not None]
-        names = [run.name for run in grid.runs if any(job.row == run.name for job in complete)]
-        if len(names) < len(grid.runs):
-            lacking = "; ".join(run.name for run in grid.runs if run.name not in names)
-            msg = f"study: found no complete run of {lacking} in {options.runs}, expected one; let run_grid.py go on"
-            raise ConfigError(msg)
-        teacher = teacher_facts(complete)
-        reports = {job: scored(job, options.data) for job in complete}
+        names = [run.name for run in grid.runs]
+        found = gather(complete, names, options.data, Figures.load(options.out / FIGURES))
     except Any2SegError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    rows = [Row(name, [report for job, report in reports.items() if job.row == name]) for name in names]
-    filmed = {name: [job.folder.best for job in complete if job.row == name] for name in ON_FILM}
-    films = sequence_rows(filmed, DRIVES)
-    plots([row for row in rows if row.name in DRAWN], options.out / "images")
-    write(options.out / "study.md", page(rows, facts(complete, rows), teacher, films))
+    plots([found.rows[name] for name in DRAWN], options.out / "images")
+    write(options.out / FIGURES, found.to_json())
+    write(options.out / "study.md", page(found))
     return 0
 
 

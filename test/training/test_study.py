@@ -123,3 +123,75 @@ def test_a_model_that_is_not_trained_is_named(study, street_folder, tmp_path, ca
         in capsys.readouterr().err
     )
     assert not (tmp_path / "study.md").exists()
+    assert not (tmp_path / "study.json").exists()
+
+
+def test_the_page_outlives_the_runs(study, written, tmp_path, monkeypatch):
+    docs = written[0] / "docs"
+    copy = tmp_path / "docs"
+    copy.mkdir()
+    (copy / "study.json").write_bytes((docs / "study.json").read_bytes())
+    monkeypatch.setattr(study, "DRIVES", [FILM])
+    assert study.main([str(tmp_path / "nothing"), "--data", str(tmp_path / "none"), "--out", str(copy)]) == 0
+    for name in ("study.md", "study.json", *(f"images/{plot}" for plot in study.PLOTS.values())):
+        assert (copy / name).read_bytes() == (docs / name).read_bytes(), name
+
+
+def test_a_row_of_more_seeds_stays_and_one_of_as_many_is_replaced(study, written, street_folder, monkeypatch, capsys):
+    folder, jobs = written
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(study, "sequence_rows", lambda models, _: [(name, "mean", "new") for name in models])
+    figures = study.Figures.load(folder / "docs" / "study.json")
+    names = list(figures.rows)
+    before = dict(figures.rows)
+    one = next(job for job in jobs if job.row == study.BEST)
+    figures = study.gather([one], names, street_folder, figures)
+    assert figures.rows == before
+    assert "new" not in figures.films[study.BEST][1][0]
+    assert f"{study.BEST}: 1 seeds at hand, what study.json keeps of 2 stays" in capsys.readouterr().out
+    both = [job for job in jobs if job.row == study.BEST]
+    torch.manual_seed(7)
+    _, info = study.load_checkpoint(one.folder.best)
+    kept = (one.folder.best / "model.safetensors").read_bytes()
+    save_checkpoint(one.folder.best, build_model(info.model, 25), info)
+    try:
+        figures = study.gather(both, names, street_folder, figures)
+    finally:
+        (one.folder.best / "model.safetensors").write_bytes(kept)
+    assert figures.rows[study.BEST].seeds == 2
+    assert figures.rows[study.BEST] != before[study.BEST]
+    assert {name: row for name, row in figures.rows.items() if name != study.BEST} == {
+        name: row for name, row in before.items() if name != study.BEST
+    }
+    assert list(figures.rows) == names
+    assert figures.films[study.BEST] == (2, [[study.BEST, "mean", "new"]])
+
+
+def test_what_learnt_from_another_teacher_is_not_kept(study, written, street_folder, monkeypatch):
+    folder, jobs = written
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(study, "sequence_rows", lambda *_: [])
+    figures = study.Figures.load(folder / "docs" / "study.json")
+    names = list(figures.rows)
+    taught = [job for job in jobs if job.row.startswith(study.LOSS)]
+    figures.teacher = figures.teacher | {"steps": 81}
+    with pytest.raises(study.ConfigError, match="found no complete run of paper, L_cr; paper, L_se; "):
+        study.gather(taught[-1:], names, street_folder, figures)
+    assert [name for name in names if name not in figures.rows] == [
+        name for name in names if name.startswith(study.LOSS)
+    ]
+
+
+def test_figures_that_cannot_be_read_are_refused_and_stay(study, written, tmp_path, capsys):
+    runs = str(written[0] / "runs")
+    for content in (
+        "{",
+        '{"format": 2}',
+        '{"format": 1}',
+        "[]",
+        '{"format": 1, "about": {}, "teacher": {}, "rows": [], "films": {}}',
+    ):
+        (tmp_path / "study.json").write_text(content)
+        assert study.main([runs, "--data", "none", "--out", str(tmp_path)]) == 2
+        assert "study.json" in capsys.readouterr().err
+        assert (tmp_path / "study.json").read_text() == content
