@@ -300,7 +300,7 @@ def page(found: Figures) -> str:
     rows = [row for row in found.rows.values() if not row.name.startswith(LOSS)]
     taught = [row for row in found.rows.values() if row.name.startswith(LOSS) or row.name == "paper"]
     seeds = " or ".join(map(str, sorted({row.seeds for row in found.rows.values()})))
-    films = [row for name in ON_FILM for row in found.films[name][1]]
+    films = [row for name in ON_FILM if name in found.films for row in found.films[name][1]]
     return "".join(
         [
             INTRODUCTION.format(**found.about, seeds=seeds),

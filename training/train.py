@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,16 +102,17 @@ def main(arguments: list[str] | None = None) -> int:
         experiment = load_experiment(options.experiment, options.overrides)
         accelerator = start_processes(experiment.train)
         folder = RunFolder(options.out or Path("out/runs") / experiment.name)
-        run = enter(experiment, folder, accelerator, fresh=options.fresh, resume=options.resume)
-        if run is None:
-            print(f"{experiment.name}: complete already, in {folder.path}; --fresh trains it again")
-            return 0
-        status = FAILED
-        if accelerator.is_main_process:
-            introduce(run)
-        outcome = Trainer(run).fit()
-        status = conclude(outcome, folder) if accelerator.is_main_process else 0
-        accelerator.end_training()
+        with folder.held() if accelerator.is_main_process else nullcontext():
+            run = enter(experiment, folder, accelerator, fresh=options.fresh, resume=options.resume)
+            if run is None:
+                print(f"{experiment.name}: complete already, in {folder.path}; --fresh trains it again")
+                return 0
+            status = FAILED
+            if accelerator.is_main_process:
+                introduce(run)
+            outcome = Trainer(run).fit()
+            status = conclude(outcome, folder) if accelerator.is_main_process else 0
+            accelerator.end_training()
     except Any2SegError as error:
         print(f"error: {error}", file=sys.stderr)
     return status

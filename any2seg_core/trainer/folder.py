@@ -9,13 +9,19 @@ log.jsonl       what happened, a JSON object a line
 pictures/       samples with label and prediction, after each scoring
 tensorboard/    the same curves and pictures, where TensorBoard is installed
 result.json     the outcome; its presence says that the run is complete
+lock            locked while a process trains here, and which that is
 """
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import shutil
+import socket
+import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,7 +29,7 @@ from any2seg_core.errors import ConfigError
 from any2seg_core.experiment import differences
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from any2seg_core.experiment import Experiment
@@ -81,6 +87,51 @@ class RunFolder:
         """The outcome."""
         return self.path / "result.json"
 
+    @property
+    def lock(self) -> Path:
+        """Who trains here."""
+        return self.path / "lock"
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes from training here; the lock ends with the process, however that ends.
+
+        It is a POSIX record lock: loader processes, forks of the one that trains, neither have it nor keep it. Where
+        the file system has none, a warning says so.
+
+        Raises:
+            ConfigError: another process trains here, or the folder cannot be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            file = self.lock.open("a+", encoding="utf-8")
+        except OSError as error:
+            raise self._not_written(error) from error
+        with file:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno in {errno.EACCES, errno.EAGAIN}:
+                    file.seek(0)
+                    msg = (
+                        f"run {self.path}: found it being trained by {file.read().strip() or 'another process'}, "
+                        "expected nobody; wait for that, stop it, or choose another folder"
+                    )
+                    raise ConfigError(msg) from error
+                warnings.warn(f"run {self.path}: cannot be locked ({error}); train there once at a time", stacklevel=3)
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+            file.flush()
+            try:
+                yield
+            finally:
+                if list(self.path.iterdir()) == [self.lock]:  # nothing began here
+                    self.lock.unlink()
+                    self.path.rmdir()
+
+    def _not_written(self, error: OSError) -> ConfigError:
+        return ConfigError(f"run {self.path}: the folder cannot be written ({error}); choose another")
+
     def clear(self) -> None:
         """Delete everything that a run leaves behind, and nothing else."""
         for path in (self.state, self.best, self.last, self.pictures, self.tensorboard):
@@ -126,8 +177,7 @@ class RunFolder:
             record = {"experiment": experiment.model_dump(), "circumstances": dict(circumstances)}
             write_json(self.record, record)
         except OSError as error:
-            msg = f"run {self.path}: the folder cannot be written ({error}); choose another"
-            raise ConfigError(msg) from error
+            raise self._not_written(error) from error
 
     def has_state(self) -> bool:
         """Whether there is something to go on from."""

@@ -65,7 +65,7 @@ def whole(train, street_folder, tmp_path_factory):
 
 def test_a_run_leaves_what_it_promises(whole):
     names = {path.name for path in whole.iterdir()}
-    assert names == {"run.json", "state", "best", "last", "log.jsonl", "pictures", "result.json"}
+    assert names == {"run.json", "state", "best", "last", "log.jsonl", "pictures", "result.json", "lock"}
     model, info = load_checkpoint(whole / "best")
     assert (info.name, len(info.classes), model.classes) == ("tiny", 25, 25)
     assert info.model == load_experiment(TINY).model
@@ -105,6 +105,30 @@ def test_a_terminated_run_goes_on_bit_for_bit(train, whole, street_folder, tmp_p
     assert same(state_of(out), state_of(whole)), f"stopped after step {step}"
     assert log_of(out) == log_of(whole), f"stopped after step {step}"
     assert same(load_checkpoint(out / "best")[0].state_dict(), load_checkpoint(whole / "best")[0].state_dict())
+
+
+def test_a_folder_that_another_process_trains_in_is_refused_and_left_alone(train, street_folder, tmp_path, capsys):
+    out = tmp_path / "run"
+    settings = arguments(street_folder, out, "data.workers=1", "optim.epochs=2000")
+    process = subprocess.Popen([sys.executable, str(TRAIN), *settings], env=ALONE, stdout=subprocess.PIPE)
+    try:
+        deadline = time.monotonic() + 120
+        while not log_of(out):
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.01)
+        for more in ([], ["--fresh"], ["--resume"]):
+            assert train.main([*settings, *more]) == 2
+            assert f"found it being trained by process {process.pid} on " in capsys.readouterr().err
+        begun = len(log_of(out))
+        while len(log_of(out)) <= begun:
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.01)
+    finally:
+        process.kill()
+        process.communicate(timeout=60)
+    assert train.main([*arguments(street_folder, out, "optim.epochs=2"), "--fresh"]) == 0
 
 
 def test_two_processes_are_one_with_twice_the_accumulation(train, street_folder, tmp_path):
